@@ -1,0 +1,1 @@
+"""What runs claims: their shape, the seeds, the statistics, the record and the page of results."""

@@ -1,0 +1,1 @@
+"""One function per verb: the public API. Nothing here imports torch before it is called."""

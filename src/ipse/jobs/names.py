@@ -1,0 +1,101 @@
+"""From the words a user types to the pieces they name."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ipse.errors import UserError, unknown
+
+
+def split(words: str | Sequence[str]) -> list[str]:
+    """`a,b` and [`a`, `b`] both as [`a`, `b`]."""
+    words = [words] if isinstance(words, str) else words
+    return [w.strip() for word in words for w in word.split(",") if w.strip()]
+
+
+def weighted(words: Sequence[str]) -> dict[str, float | None]:
+    """`ldreg` and `t-regs=0.1` as {"ldreg": None, "t-regs": 0.1}."""
+    result: dict[str, float | None] = {}
+    for word in split(words):
+        key, equals, weight = word.partition("=")
+        try:
+            result[key] = float(weight) if equals else None
+        except ValueError:
+            raise UserError(f"--plus {word}: the weight must be a number, for example {key}=0.1") from None
+    return result
+
+
+def assignments(words: Sequence[str] | Mapping[str, Any], option: str) -> dict[str, Any]:
+    """`temperature=0.1 widths=[512,512]` as a dictionary."""
+    if isinstance(words, Mapping):
+        return dict(words)
+    result: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UserError(f"{option} takes NAME=VALUE, not {word!r}")
+        try:
+            result[name.strip().replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"{option} {word}: cannot read the value {value!r}") from None
+    return result
+
+
+def checked(function: Callable[..., Any], values: Mapping[str, Any], owner: str, option: str = "--set") -> dict[str, Any]:
+    """`values` as keyword arguments of `function`, numbers converted to the types it declares; raises UserError for others."""
+    hints = typing.get_type_hints(function)
+    parameters = {n: p for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    result = {}
+    for name, value in values.items():
+        if name not in parameters:
+            raise unknown(f"{option} name of {owner}:", name, parameters)
+        fitting = _fit(value, hints[name])
+        if fitting is _NO:
+            raise UserError(f"{option} {name}={value}: {owner} takes {_spoken(hints[name])} there, for example {name}={_example(parameters[name])}")
+        result[name] = fitting
+    return result
+
+
+_NO = object()
+
+
+def _fit(value: Any, hint: Any) -> Any:
+    """The value as the type says, or _NO."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        fitting = [f for part in typing.get_args(hint) if (f := _fit(value, part)) is not _NO]
+        return fitting[0] if fitting else _NO
+    if hint is type(None):
+        return None if value is None else _NO
+    if hint is float:
+        try:
+            return _NO if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            return _NO
+    if origin is not None and issubclass(origin, Sequence):
+        value = value if isinstance(value, (list, tuple)) else [value]
+        parts = [_fit(v, typing.get_args(hint)[0]) for v in value]
+        return _NO if _NO in parts else tuple(parts)
+    if hint is int:
+        return value if isinstance(value, int) and not isinstance(value, bool) else _NO
+    return value if isinstance(value, hint) else _NO
+
+
+def _spoken(hint: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "null"}
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(_spoken(part) for part in typing.get_args(hint))
+    if typing.get_origin(hint) is not None:
+        return "a list such as [512,512]"
+    return names.get(hint, str(hint))
+
+
+def _example(parameter: inspect.Parameter) -> str:
+    default = parameter.default
+    return str(list(default)) if isinstance(default, tuple) else str(default)

@@ -1,0 +1,68 @@
+"""A small convolutional encoder for pictures of 8 to 64 pixels on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from ipse.models.encoder import Encoder
+from ipse.models.norm import BatchNorm
+
+
+class SmallConv(Encoder):
+    """Stages of residual 3 x 3 convolutions on grids that halve from stage to stage: (B, C, S, S) to (B, widths[-1]).
+
+    The first layer cuts the picture into patches so that the first grid has about `grid` x `grid` places whatever the picture's size.
+    """
+
+    def __init__(
+        self, channels: int = 3, size: int = 32, widths: Sequence[int] = (32, 64, 128), depths: Sequence[int] | None = None, grid: int = 16
+    ):
+        super().__init__()
+        self.name, self.channels, self.size = "small_conv", channels, size
+        self.widths, self.depths, self.grid = tuple(widths), tuple(depths or (1,) * len(widths)), grid
+        self.dim = widths[-1]
+        patch = max(1, round(size / grid))
+        before = channels
+        layers: list[nn.Module] = []
+        for i, (width, depth) in enumerate(zip(self.widths, self.depths, strict=True)):
+            step = patch if i == 0 else 2
+            kernel = step + 2 if i == 0 else 2
+            layers += [nn.Conv2d(before, width, kernel, step, padding=int(i == 0), bias=False), BatchNorm(width), nn.ReLU(inplace=True)]
+            layers += [_Residual(width) for _ in range(depth)]
+            before = width
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._grid(x).mean((2, 3))
+
+    def dense(self, x: Tensor) -> Tensor:
+        return self._grid(x).flatten(2).transpose(1, 2)
+
+    def _grid(self, x: Tensor) -> Tensor:
+        grid: Tensor = self.layers(x)
+        return grid
+
+    def options(self) -> dict[str, Any]:
+        return super().options() | {"widths": self.widths, "depths": self.depths, "grid": self.grid}
+
+
+class _Residual(nn.Module):
+    """x + BN(conv(ReLU(BN(conv(x))))), then ReLU."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            BatchNorm(width),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            BatchNorm(width),
+        )
+        self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.activation(x + self.body(x))
+        return out

@@ -1,0 +1,70 @@
+"""Random numbers as a function of where they are used: (seed, step, name, position in the global batch).
+
+A counter-based generator needs no state: any process, on any device, computes the numbers of its own samples and they are the
+same numbers that one process would have drawn for the whole batch. The mixer is `lowbias32` (Wellons, 2018), applied in turn to
+every part of the key.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import torch
+from torch import Tensor
+
+_MASK = 0xFFFFFFFF
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = x ^ (x >> 16)
+    x = (x * 0x7FEB352D) & _MASK
+    x = x ^ (x >> 15)
+    x = (x * 0x846CA68B) & _MASK  # the 64-bit product may wrap; its low 32 bits are right all the same
+    return x ^ (x >> 16)
+
+
+def key(*parts: int | str) -> int:
+    """Hashes the parts of a key (a seed, a step, a name) to 32 bits."""
+    return zlib.crc32("\0".join(map(str, parts)).encode())
+
+
+def bits(key: int, position: Tensor, n: int) -> Tensor:
+    """Random 32-bit integers (B, n) for the int64 positions (B,) of samples."""
+    row = _mix((position & _MASK) ^ key)
+    row = _mix(row ^ (position >> 32) ^ 0x9E3779B9)
+    column = _mix(torch.arange(n, device=position.device) + (key ^ 0x85EBCA6B))
+    return _mix(row[:, None] ^ column[None, :])
+
+
+def uniform(key: int, position: Tensor, n: int) -> Tensor:
+    """Uniform floats (B, n) in [0, 1) for the int64 positions (B,) of samples."""
+    return (bits(key, position, n) >> 8).float() * 2.0**-24
+
+
+def normal(key: int, position: Tensor, n: int) -> Tensor:
+    """Standard normal floats (B, n) by the Box-Muller transform."""
+    u = uniform(key, position, 2 * n)
+    return torch.sqrt(-2 * torch.log1p(-u[:, :n])) * torch.cos(2 * math.pi * u[:, n:])
+
+
+def shuffled(position: Tensor, n: int, key: int) -> Tensor:
+    """Where a random permutation of 0..n-1 sends `position`, without storing the permutation.
+
+    A Feistel network permutes the smallest power of four that holds n; positions that land outside walk on until they are
+    inside. It takes eight rounds and 64 places until every order of a handful of samples is equally likely.
+    """
+    half = max(3, math.ceil(math.log2(max(n, 2)) / 2))
+    low = (1 << half) - 1
+    rounds = bits(key, torch.arange(8), 1)[:, 0].tolist()
+
+    def feistel(x: Tensor) -> Tensor:
+        left, right = x >> half, x & low
+        for turn in rounds:
+            left, right = right, left ^ (_mix(right ^ turn) & low)
+        return (left << half) | right
+
+    x = feistel(position)
+    while bool((outside := x >= n).any()):
+        x = torch.where(outside, feistel(x), x)
+    return x

@@ -1,0 +1,7 @@
+"""The report of a run: one HTML file to look at, with everything inside it."""
+
+from __future__ import annotations
+
+from ipse.report.page import Measure, Report, write
+
+__all__ = ["Measure", "Report", "write"]

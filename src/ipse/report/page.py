@@ -1,0 +1,209 @@
+"""The report of a run as one HTML file that loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from ipse.report import figures
+from ipse.report.sprite import sprite
+
+SAMPLES = 3000  # on the map
+SKIPPED = 200  # listed by name
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number about the model: what it means in one plain sentence, and what to compare it with, as in ("chance", 0.1).
+
+    `percent` shows shares, from 0 to 1, in percent.
+    """
+
+    name: str
+    value: float
+    meaning: str
+    higher_is_better: bool = True
+    reference: tuple[str, float] | None = None
+    percent: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The value for reading: in percent, or with three to four digits."""
+        return self._text(self.value)
+
+    @property
+    def unit(self) -> str:
+        return "%" if self.percent and math.isfinite(self.value) else ""
+
+    @property
+    def verdict(self) -> str:
+        """How the value stands to the reference: better, worse, same; '' where nothing can be said."""
+        if self.reference is None or not math.isfinite(self.value - self.reference[1]):
+            return ""
+        gain = self.value - self.reference[1]
+        if self._text(gain) in {self._text(0.0), self._text(-0.0)}:
+            return "same"
+        return "better" if (gain > 0) == self.higher_is_better else "worse"
+
+    @property
+    def compared(self) -> str:
+        """The verdict in words, as in '6.2 points better than chance (10.0 %)'; '' without a reference."""
+        if self.reference is None:
+            return ""
+        name, value = self.reference
+        against = f"{name} ({self._text(value)}{' %' if self.percent else ''})"
+        difference = self._text(abs(self.value - value)) + (" points" if self.percent else "")
+        return {"": against, "same": f"the same as {against}"}.get(self.verdict, f"{difference} {self.verdict} than {against}")
+
+    def _text(self, value: float) -> str:
+        """A number as precise as the larger of the measure and its reference deserves, so that the two read alike."""
+        if not math.isfinite(value):
+            return "–"
+        if self.percent:
+            return f"{100 * value:.1f}".replace("-", "−")
+        known = [v for v in (self.value, *(self.reference or ())[1:]) if math.isfinite(v)]
+        size = max(map(abs, known), default=0.0)
+        if size >= 1e6 or 0 < size < 1e-3:
+            mantissa, exponent = f"{value:.2e}".split("e")
+            return f"{mantissa}e{int(exponent)}".replace("-", "−")
+        digits = 0 if size >= 1000 or all(v == int(v) for v in known) else 1 if size >= 100 else 2 if size >= 10 else 3
+        return f"{value:,.{digits}f}".replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report shows; whatever is empty or None is left out of the page, or the page says that it is missing.
+
+    `history`: the parsed lines of metrics.jsonl; `points` (N, 2): the embedding map; `thumbnails` (N, H, W, 1 or 3): uint8;
+    `labels` (N,): -1 for none; `neighbours`: the rows asked for (Q,), their nearest (Q, K) and the similarities (Q, K);
+    `spectrum` (D,): the eigenvalues of the embeddings' covariance, in any order and scale; `skipped`: names and reasons.
+    """
+
+    title: str
+    subtitle: str = ""
+    command: str = ""
+    measures: Sequence[Measure] = ()
+    history: Sequence[Mapping[str, Any]] = ()
+    points: NDArray[Any] | None = None
+    thumbnails: NDArray[np.uint8] | None = None
+    labels: Sequence[int] | None = None
+    classes: Sequence[str] = ()
+    names: Sequence[str] = ()
+    neighbours: tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None = None
+    spectrum: NDArray[Any] | None = None
+    skipped: Sequence[tuple[str, str]] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+def write(report: Report, path: str | Path) -> Path:
+    """Writes the report to `path`, whole or not at all, and returns the path; the same report gives the same bytes."""
+    path = Path(path)
+    # File names that are not valid Unicode reach Python as lone surrogates, which UTF-8 cannot hold.
+    html = re.sub("[\ud800-\udfff]", "\ufffd", _html(report)).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(html)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
+
+
+def _html(report: Report) -> str:
+    data = _data(report)
+    environment = Environment(
+        loader=PackageLoader("ipse.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = (files("ipse.report").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
+    return environment.get_template("page.html.j2").render(
+        report=report,
+        data=data,
+        json=_json(data),
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        skipped=list(report.skipped[:SKIPPED]),
+        config=_flat(report.config),
+    )
+
+
+def _data(report: Report) -> dict[str, Any]:
+    """Everything that the page's figures need, for at most 3000 samples besides those among the neighbours."""
+    present = [
+        x
+        for x in (report.points, report.thumbnails, report.labels, report.names if len(report.names) else None)
+        if x is not None
+    ]
+    if len({len(x) for x in present}) > 1:
+        raise ValueError(f"points, thumbnails, labels and names must be of one length, got {[len(x) for x in present]}")
+    total = len(present[0]) if present else 0
+    query, nearest, similarity = report.neighbours or (np.empty(0, int), np.empty((0, 0), int), np.empty((0, 0)))
+    spread = np.linspace(0, total - 1, min(total, SAMPLES)).astype(np.int64)
+    kept = np.unique(np.concatenate([spread, np.ravel(query), np.ravel(nearest)]).astype(np.int64))
+    labels = [int(report.labels[i]) for i in kept] if report.labels is not None else [-1] * len(kept)
+    legend, entries = figures.groups(labels, report.classes)
+    return {
+        "total": total,
+        "curves": figures.curves(report.history),
+        "clock": figures.clock(report.history),
+        "events": figures.events(report.history),
+        "points": figures.plane(np.asarray(report.points)[kept]) if report.points is not None and len(kept) else [],
+        "names": [str(report.names[i]) if len(report.names) else f"sample {i}" for i in kept],
+        "labels": [figures.class_name(label, report.classes) for label in labels],
+        "groups": legend,
+        "group": entries,
+        "sprite": sprite(report.thumbnails[kept]) if report.thumbnails is not None and len(kept) else None,
+        "neighbours": [
+            {"query": int(q), "index": row.tolist(), "similarity": figures.rounded(s)}
+            for q, row, s in zip(np.searchsorted(kept, query), np.searchsorted(kept, nearest), similarity, strict=True)
+        ],
+        "spectrum": figures.spectrum(report.spectrum),
+    }
+
+
+def _json(data: Any) -> Markup:
+    """JSON that stands in a script element, where no text may look like the element's end or break a line of script."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}))
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """The settings one by one, nested ones as outer.inner."""
+    rows: list[tuple[str, str]] = []
+    for name, value in config.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flat(value, f"{prefix}{name}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            rows.append((f"{prefix}{name}", text))
+    return rows
+
+
+def _hash(text: str) -> str:
+    """What the page's content security policy knows its own style and script by: nothing else may run."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,191 @@
+"""The loop: one page, nothing between you and the step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from ipse.distributed import all_mean
+from ipse.errors import Interrupted, UserError
+from ipse.optim.optimizers import build, parameter_groups
+from ipse.regularizers import Regularizer
+from ipse.training import state as states
+from ipse.training.feed import Feed
+from ipse.training.guard import Guard
+from ipse.training.interrupt import Interruption
+from ipse.training.method import Batch, Method, Step
+
+Schedule = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to learn. `steps` may be None when `minutes` are given: the loop then measures how many fit."""
+
+    lr: float
+    schedule: Callable[[int, int], Schedule]  # (total steps, warm-up steps) to the factor of lr at each step
+    steps: int | None = None
+    minutes: float | None = None
+    optimizer: str = "adamw"
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    clip: float | None = None
+    save_seconds: float = 20.0
+    most_rollbacks: int = 10
+
+
+class Observer(Protocol):
+    """What watches a run: sees every record and event, changes nothing."""
+
+    def start(self, steps: int, first: int) -> None: ...
+    def record(self, method: Method, record: dict[str, Any]) -> None: ...
+    def event(self, step: int, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+def fit(
+    fabric: Fabric,
+    method: Method,
+    feed: Feed,
+    plan: Plan,
+    *,
+    plus: Sequence[tuple[str, float, Regularizer]] = (),
+    observers: Sequence[Observer] = (),
+    path: Path | None = None,
+    resume: bool = False,
+) -> int:
+    """Trains `method` in place and returns the number of steps of the run.
+
+    plus: named regularizers with their weights. path: where the state is kept; with `resume` the run goes on from there, as if it had never stopped.
+    Raises UserError when the state does not fit or the run keeps diverging, and `Interrupted` after saving when the user stops it.
+    """
+    with Interruption() as interruption:
+        return _fit(fabric, method, feed, plan, plus, observers, path, resume, interruption)
+
+
+def _fit(
+    fabric: Fabric,
+    method: Method,
+    feed: Feed,
+    plan: Plan,
+    plus: Sequence[tuple[str, float, Regularizer]],
+    observers: Sequence[Observer],
+    path: Path | None,
+    resume: bool,
+    interruption: Interruption,
+) -> int:
+    method = method.to(memory_format=torch.channels_last)
+    groups = parameter_groups(method, plan.weight_decay)
+    raw_optimizer = build(plan.optimizer, groups, lr=plan.lr)
+    model, optimizer = fabric.setup(method, raw_optimizer)
+    model.mark_forward_method("loss")
+    guard, lr_scale, first, steps = Guard(), 1.0, 0, plan.steps
+    if resume and path is not None:
+        state = states.read(path)
+        states.restore(state, method, raw_optimizer)
+        first, steps, lr_scale = state.facts["step"], state.facts["steps"], state.facts["lr_scale"]
+        guard.remember(state.facts["norms"], state.facts["rollbacks"])
+
+    def compare(batch: Batch) -> tuple[Step, Tensor]:
+        """One forward and backward pass: leaves gradients, gives back what the method saw and the whole loss."""
+        if hasattr(method, "update"):
+            step = method.update(batch, [optimizer])
+            return step, step.loss
+        step = model.loss(batch)
+        loss = step.loss
+        for name, weight, regularizer in plus:
+            term = regularizer(*getattr(step, regularizer.on))
+            step.terms[name] = term
+            loss = loss + weight * term
+        fabric.backward(loss)
+        return step, loss
+
+    def learn(batch: Batch, lr: float) -> tuple[float, float, dict[str, float], str | None]:
+        """One step; gives the loss, the gradient's norm, the named terms, and the guard's objection if the step was not taken."""
+        for group in raw_optimizer.param_groups:
+            group["lr"] = lr * group.get("lr_scale", 1.0)
+        step, loss = compare(batch)
+        norm = float(torch.nn.utils.clip_grad_norm_(method.parameters(), plan.clip or float("inf")))
+        numbers = all_mean(torch.stack([loss.detach().float(), *(t.detach().float() for t in step.terms.values())]))
+        value, *terms = numbers.tolist()
+        objection = guard.objection(value, norm)
+        if objection is None:
+            optimizer.step()
+        optimizer.zero_grad()
+        if objection is None:
+            method.after_step(batch)
+        return value, norm, dict(zip(step.terms, terms, strict=True)), objection
+
+    def snapshot(step: int) -> states.State:
+        return states.take(
+            method, raw_optimizer, step=step, steps=steps, lr_scale=lr_scale, norms=guard.memory(), rollbacks=guard.rollbacks
+        )
+
+    def save(state: states.State) -> None:
+        if path is not None and fabric.is_global_zero:
+            states.write(state, path)
+
+    if steps is None:
+        assert plan.minutes is not None
+        start = snapshot(0)
+        seconds = _seconds_per_step(lambda i: learn(feed.batch(i), plan.lr * 1e-3), budget=plan.minutes * 60)
+        states.restore(start, method, raw_optimizer)
+        guard.remember([], 0)
+        steps = int(fabric.broadcast(max(1, round(plan.minutes * 60 * 0.97 / seconds))))
+    schedule = plan.schedule(steps, round(plan.warmup * steps))
+    snapshot_every, log_every = max(1, min(50, steps // 20)), max(1, steps // 2000)
+    good = snapshot(first)
+    if not resume:
+        save(good)
+    saved = clock = time.perf_counter()
+    n = len(feed.images)
+    for observer in observers:
+        observer.start(steps, first)
+
+    for batch in feed.batches(first, steps):
+        step, lr = batch.step, plan.lr * lr_scale * schedule(batch.step)
+        loss, norm, terms, objection = learn(batch, lr)
+        if objection is not None:
+            if guard.rollbacks >= plan.most_rollbacks:
+                raise UserError(f"the run diverges: {objection} at step {step}, after {guard.rollbacks} rollbacks; try a smaller --lr than {plan.lr:g}")
+            states.restore(good, method, raw_optimizer)
+            guard.remember(good.facts["norms"], guard.rollbacks + 1)
+            lr_scale /= 2
+            text = f"{objection}: rolled back to step {good.facts['step']}, learning rate halved to {lr / 2:.3g}"
+            for observer in observers:
+                observer.event(step, text)
+        elif step % log_every == 0 or step == steps - 1:
+            now = time.perf_counter()
+            rate = feed.batch_size * min(log_every, step - first + 1) / (now - clock)
+            record: dict[str, Any] = {"step": step, "epoch": (step + 1) * feed.batch_size / n, "loss": loss, **terms}
+            record |= {"grad_norm": norm, "lr": lr, "images_per_second": rate}
+            for observer in observers:
+                observer.record(method, record)
+            clock = time.perf_counter()
+        if (step + 1) % snapshot_every == 0 or step + 1 == steps:
+            good = snapshot(step + 1)
+            if time.perf_counter() - saved > plan.save_seconds or step + 1 == steps:
+                save(good)
+                saved = time.perf_counter()
+        if interruption.asked:
+            save(good)
+            raise Interrupted(128 + interruption.asked)
+    return steps
+
+
+def _seconds_per_step(step: Callable[[int], Any], budget: float) -> float:
+    """The median time of a few steps, after one to warm up, within three percent of the budget (and at least three steps)."""
+    step(0)
+    times: list[float] = []
+    while len(times) < 3 or (sum(times) < 0.03 * budget and len(times) < 200):
+        start = time.perf_counter()
+        step(len(times) + 1)
+        times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]

@@ -1,0 +1,100 @@
+"""The protocol: what a method sees, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from ipse import randomness
+from ipse.errors import UserError
+from ipse.models import Encoder
+from ipse.transforms import Sees, View
+
+
+@dataclass
+class Batch:
+    """What a method gets at one step: the looks it asked for, at b samples.
+
+    views: one `View` per look. index: (b,) which samples of the data these are. position: (b,) their places in the endless stream of all batches.
+    step, steps: where the run is.
+    """
+
+    views: list[View]
+    index: Tensor
+    position: Tensor
+    seed: int = 0
+    step: int = 0
+    steps: int = 1
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is done, from 0 to 1."""
+        return self.step / max(self.steps, 1)
+
+    def uniform(self, name: str, n: int) -> Tensor:
+        """n uniform numbers per sample, (b, n), the same whichever process holds the sample."""
+        return randomness.uniform(randomness.key(self.seed, name), self.position, n)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """The pictures of each view."""
+        return (v.x for v in self.views)
+
+
+@dataclass
+class Step:
+    """What a method gives back: the loss, and what others may use.
+
+    loss: a scalar to minimise. terms: its named parts, for the logs. z: the embeddings that were compared, (b, D) per view. h: the encoder's
+    representations, (b, dim) per view. logits: predictions, where there are any.
+    """
+
+    loss: Tensor
+    z: Sequence[Tensor] = ()
+    h: Sequence[Tensor] = ()
+    logits: Tensor | None = None
+    terms: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a method is usually optimised. lr is the peak at 256 samples per batch and grows in proportion to the batch; warmup is a share of the run."""
+
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+
+
+class Method(nn.Module):
+    """A way for an encoder to teach itself: declares what it `sees`, and computes a loss from it."""
+
+    sees: ClassVar[Sees]
+    recipe: ClassVar[Recipe] = Recipe()
+    needs_tokens: ClassVar[bool] = False
+    usual_encoder: ClassVar[str] = "small_conv"
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def loss(self, batch: Batch) -> Step:
+        """Compares what was seen."""
+        raise NotImplementedError
+
+    def prepare(self, samples: int) -> None:
+        """Adds what depends on the number of samples in the data, before the optimizer is built."""
+
+    def check(self, batch_size: int) -> None:
+        """Raises UserError when the method cannot learn from batches of this size."""
+        if batch_size < 2:
+            raise UserError(f"a batch of {batch_size} sample(s) has nothing to compare: more samples are needed, at least 2 per batch")
+
+    def after_step(self, batch: Batch) -> None:
+        """Follows the weights after each step: teachers, queues."""
+
+    def extra_repr(self) -> str:
+        plain: dict[str, Any] = {k: v for k, v in vars(self).items() if isinstance(v, (int, float, str)) and not k.startswith("_")}
+        return ", ".join(f"{k}={v}" for k, v in plain.items() if k != "training")

@@ -1,0 +1,73 @@
+"""One process or many."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+
+from ipse.errors import Interrupted, UserError
+from ipse.training.precision import FABRIC
+
+
+def run(job: Callable[..., Any], devices: int, precision: str, *arguments: Any) -> Any:
+    """Calls job(fabric, *arguments) in every process that trains, and gives back what the first of them returns.
+
+    One device: here. More: new processes on this machine, with a GPU each or a share of the cores. Under `torchrun`: the processes it started.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        fabric = Fabric(accelerator="auto", devices="auto", strategy=DDPStrategy(broadcast_buffers=False), precision=FABRIC[precision])  # type: ignore[arg-type]
+        fabric.launch()
+        return job(fabric, *arguments)
+    if devices == 1:
+        fabric = Fabric(accelerator="auto", devices=1, precision=FABRIC[precision])  # type: ignore[arg-type]
+        return job(fabric, *arguments)
+    if torch.cuda.is_available() and torch.cuda.device_count() < devices:
+        raise UserError(f"--devices {devices}: this machine has {torch.cuda.device_count()} GPU(s)")
+    if not torch.cuda.is_available() and devices > (os.cpu_count() or 1):
+        raise UserError(f"--devices {devices}: this machine has {os.cpu_count()} processor cores")
+    strategy = DDPStrategy(start_method="spawn", broadcast_buffers=False)
+    fabric = Fabric(accelerator="auto", devices=devices, strategy=strategy, precision=FABRIC[precision])  # type: ignore[arg-type]
+    try:
+        result = fabric.launch(_in_child, job, os.getpid(), max(1, torch.get_num_threads() // devices), *arguments)
+    except KeyboardInterrupt:
+        raise _stopped_children(signal.SIGINT) from None
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def _in_child(fabric: Fabric, job: Callable[..., Any], parent: int, threads: int, *arguments: Any) -> Any:
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if fabric.device.type == "cpu":
+        torch.set_num_threads(threads)
+    try:
+        return job(fabric, *arguments)
+    except (UserError, Interrupted) as e:
+        return e
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when the one that started it is gone, however it went."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _stopped_children(number: int) -> Interrupted:
+    """Passes a signal on to the training processes and waits until they have saved."""
+    children = multiprocessing.active_children()
+    for child in children:
+        if child.pid:
+            os.kill(child.pid, number)
+    for child in children:
+        child.join(60)
+    return Interrupted(128 + number)

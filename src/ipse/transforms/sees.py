@@ -1,0 +1,59 @@
+"""What a method wants to see, in words that hold for every modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at each sample: how strongly it is changed, at which share of the full size, what differs from the policy."""
+
+    strength: Literal["strong", "weak", "none"] = "strong"
+    scale: float = 1.0
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sees:
+    """The looks a method takes at each sample."""
+
+    looks: tuple[Look, ...]
+
+
+def Views(n: int) -> Sees:
+    """n independent strong views."""
+    return Sees((Look(),) * n)
+
+
+def TwoViews(*, asymmetric: bool = False) -> Sees:
+    """Two strong views; asymmetric ones differ in blur and solarisation (BYOL, Barlow Twins)."""
+    if not asymmetric:
+        return Views(2)
+    return Sees((Look(changes={"blur": 1.0, "solarize": 0.0}), Look(changes={"blur": 0.1, "solarize": 0.2})))
+
+
+def MultiCrop(n_global: int = 2, n_local: int = 6, *, split: float = 0.4, local_scale: float = 0.5) -> Sees:
+    """Large crops at full size, of more than `split` of the sample, and small ones at `local_scale` of it, of less.
+
+    Caron et al., 2020, arXiv:2006.09882 (SwAV); Caron et al., 2021, arXiv:2104.14294 (DINO).
+    """
+    large, small = Look(changes={"crop": (split, 1.0)}), Look(scale=local_scale, changes={"crop": (0.05, split)})
+    return Sees((large,) * n_global + (small,) * n_local)
+
+
+def Masked() -> Sees:
+    """One weak view, of which the method will hide a part."""
+    return Sees((Look("weak", changes={"crop": (0.2, 1.0)}),))
+
+
+def Original() -> Sees:
+    """The sample as it is."""
+    return Sees((Look("none"),))
+
+
+def WeakStrong() -> Sees:
+    """A weak and a strong view (FixMatch)."""
+    return Sees((Look("weak"), Look("strong")))
