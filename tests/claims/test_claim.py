@@ -26,8 +26,8 @@ def test_claims_are_found_by_their_papers_key_without_importing_them(claim: Call
 
 def test_what_has_no_claim_is_said_in_one_line(claim: Callable[..., Path]) -> None:
     claim("dcl")
-    with pytest.raises(UserError, match="unknown paper 'dlc': did you mean 'dcl'"):
-        load("dlc")
+    with pytest.raises(UserError, match="unknown paper 'barlow-twin': did you mean 'barlow-twins'"):
+        load("barlow-twin")
     with pytest.raises(UserError, match=r"no claim of 'barlow-twins' yet; there are: dcl$"):
         load("barlow-twins")
 

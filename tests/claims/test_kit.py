@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ipse
 from ipse.claims import pictures, pretrained, probe
 from ipse.claims.harness import kit
 from ipse.errors import UserError
+
+WORDS = {"method": "simclr", "encoder": "small_conv", "batch_size": 16, "steps": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +59,9 @@ def test_parts_of_a_data_set_stay_apart(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_an_encoder_learns_is_judged_and_leaves_nothing(told: list[str]) -> None:
-    data = pictures("digits", 200, 100, seed=0)
-    words = {"method": "simclr", "encoder": "small_conv", "batch_size": 32, "steps": 2, "precision": "fp32"}
-    run, same, other = (pretrained(data, seed, **words) for seed in (0, 0, 1))
-    assert told[0] == "simclr encoder=small_conv batch_size=32 steps=2 precision=fp32"
+    data = pictures("digits", 60, 30, seed=0)
+    run, same, other = (pretrained(data, seed, **WORDS) for seed in (0, 0, 1))
+    assert told[0] == "simclr encoder=small_conv batch_size=16 steps=2"
     assert [line["step"] for line in run.history()] == [0, 1]
     assert run.config["seed"] == 0
     measures = probe(run, data, "knn", "rankme")
@@ -75,8 +77,17 @@ def test_an_encoder_learns_is_judged_and_leaves_nothing(told: list[str]) -> None
     assert not path.exists()
 
 
+def test_an_encoder_is_the_one_that_the_public_function_teaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ipse.jobs.closing.close", lambda run, data, quiet: run)  # judges and reports: changes no encoder
+    data = pictures("digits", 60, 30, seed=0)
+    public = ipse.pretrain((data.train.x, data.train.y), out=tmp_path / "run", seed=3, quiet=True, tensorboard=False, **WORDS)
+    run = pretrained(data, 3, **WORDS)
+    assert (run.path / "encoder.safetensors").read_bytes() == (public.path / "encoder.safetensors").read_bytes()
+    assert {k: v for k, v in run.config.items() if k != "command"} == {k: v for k, v in public.config.items() if k != "command"}
+
+
 def test_words_are_checked_as_the_command_line_checks_them() -> None:
-    data = pictures("digits", 200, 100, seed=0)
+    data = pictures("digits", 60, 30, seed=0)
     with pytest.raises(TypeError, match="no 'method_name'"):
         pretrained(data, 0, method_name="simclr")
     with pytest.raises(UserError, match="did you mean 'simclr'"):

@@ -57,7 +57,7 @@ def test_results_of_a_checkout_go_where_its_results_are(claim: Write) -> None:
     Path("results").mkdir()
     ipse.reproduce("dcl")
     assert [path.name for path in Path("results").iterdir()] == ["dcl.json"]
-    with pytest.raises(UserError, match="dcl.json is there already: say where the result of fewer seeds goes"):
+    with pytest.raises(UserError, match=r"dcl\.json is there already: say where the result of fewer seeds goes"):
         ipse.reproduce("dcl", seeds=2)
     ipse.reproduce("dcl", seeds=2, out="few.json")
     assert json.loads(Path("few.json").read_text())["seeds"] == [0, 1]
@@ -134,7 +134,8 @@ def test_ctrl_c_at_the_command_line(claim: Write, tmp_path: Path) -> None:
 
     claim(run="import time\n" + COUNTS.replace("STOP", "print('waiting', flush=True); time.sleep(60)"))
     Path("stop").touch()
-    code = f"import ipse.claims; ipse.claims.__path__ = [{str(tmp_path / 'claims')!r}]; from ipse.cli import main; main(['reproduce', 'dcl'])"
+    code = f"import ipse.claims; ipse.claims.__path__ = [{str(tmp_path / 'claims')!r}]; import ipse.cli"
+    code += "; ipse.cli.main(['reproduce', 'dcl'])"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
@@ -163,7 +164,7 @@ def test_numbers_that_cannot_be_judged(claim: Write, run: str, message: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["dlc"], "unknown paper 'dlc': did you mean 'dcl'?"),
+        (["barlow-twin"], "unknown paper 'barlow-twin': did you mean 'barlow-twins'?"),
         (["w-mse"], "no claim of 'w-mse' yet; there are: dcl"),
         (["dcl", "--seeds", "0"], "--seeds must be at least 1, not 0"),
         (["dcl", "--seeds", "-1"], "--seeds must be at least 1, not -1"),
@@ -186,4 +187,5 @@ def test_help_reads_well(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["reproduce", "--help"])
     assert stop.value.code == 0
-    assert all(word in capsys.readouterr().out for word in ("KEY", "--seeds", "--out", "--long", "verdict"))
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("KEY", "--seeds", "--out", "--long", "verdict"))

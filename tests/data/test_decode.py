@@ -129,6 +129,12 @@ def test_first_frame_of_an_animation(encoded):
         assert abs(decode(data, 1, 3).x.ravel().astype(int) - [255, 0, 0]).max() <= 6
 
 
+def test_the_first_of_the_pictures_of_a_camera(encoded):
+    red, blue = (solid("RGB", colour, (16, 16)) for colour in ((255, 0, 0), (0, 0, 255)))
+    data = encoded(red, "MPO", save_all=True, append_images=[blue])
+    assert abs(decode(data, 1, 3).x.ravel().astype(int) - [255, 0, 0]).max() <= 6
+
+
 def test_cmyk(encoded):
     x = decode(encoded(solid("CMYK", (0, 255, 255, 0), (16, 16)), "JPEG"), 1, 3).x.ravel().astype(int)
     assert abs(x - [255, 0, 0]).max() <= 6

@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_entered(photos, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", guarded)
     assert [(s.name, s.reason) for s in open_data(root).skipped] == [("locked", "permission denied")]
-    with pytest.raises(UserError, match="cannot read the folder .*locked: permission denied"):
+    with pytest.raises(UserError, match=r"cannot read the folder .*locked: permission denied"):
         open_data(root / "locked")
 
 

@@ -132,16 +132,14 @@ def test_unknown_names(tmp_path, monkeypatch, photos):
         UserError, match=r"unknown data 'cifr10': did you mean 'cifar10'\? \(nor is there a folder or file 'cifr10'\)"
     ):
         open_data("cifr10")
-    for path in ("no/such/folder", "none.npz", Path("none"), "~no-such-user/x", ""):
+    for path in ("no/such/folder", "none.npz", Path("none"), "~no-such-user/x"):
         with pytest.raises(UserError, match="there is no folder or file"):
             open_data(path)
+    with pytest.raises(UserError, match="DATA is empty: expected a folder"):
+        open_data("")
     photos("a.png", under="digits")
-    assert (
-        len(open_data("digits").train) == 1797
-    )
-    assert (
-        len(open_data("./digits").train) == len(open_data(Path("digits")).train) == 1
-    )
+    assert len(open_data("digits").train) == 1797
+    assert len(open_data("./digits").train) == len(open_data(Path("digits")).train) == 1
 
 
 def test_files_that_are_no_data(tmp_path, photos):

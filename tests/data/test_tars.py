@@ -84,5 +84,5 @@ def test_mixed_shards(shard, tmp_path):
     (tmp_path / "b.parquet").touch()
     with pytest.raises(UserError, match=r"expected .parquet files or .tar files in .*, got .parquet and .tar"):
         open_data(tmp_path)
-    with pytest.raises(UserError, match="there is no file .*c.tar"):
+    with pytest.raises(UserError, match=r"there is no file .*c.tar"):
         open_data([tmp_path / "c.tar"])

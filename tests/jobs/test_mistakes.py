@@ -27,7 +27,7 @@ from ipse.cli import main
         (["pretrain", "digits", "--set", "temperature=warm"], "takes a number"),
         (["pretrain", "digits", "--set", "temperature"], "NAME=VALUE"),
         (["pretrain", "digits", "--set", "hidden=1.5"], "a whole number"),
-        (["pretrain", "digits", "--views", "crop=0.5"], "two numbers"),
+        (["pretrain", "digits", "--views", "crop=0.5"], "a low and a high number"),
         (["pretrain", "digits", "--views", "flop=0.5"], "did you mean 'flip'"),
         (["pretrain", "digits", "--batch-size", "5000"], "1797 samples"),
         (["pretrain", "digits", "--batch-size", "33", "--devices", "2"], "multiple of --devices"),

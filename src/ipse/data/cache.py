@@ -23,7 +23,7 @@ _YOUNG, _OLD = 60.0, 86400.0
 
 def cache_folder(cache: Path | None = None) -> Path:
     """The folder for what can be made again: `cache`, else $IPSE_CACHE, else ~/.cache/ipse."""
-    return Path(cache or os.environ.get("IPSE_CACHE") or Path.home() / ".cache" / "ipse").expanduser()
+    return Path(cache or os.environ.get("IPSE_CACHE") or Path.home() / ".cache" / "ipse").expanduser().absolute()
 
 
 def data_folder() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -21,9 +22,8 @@ _FORMATS = {
     "BMP": (".bmp", ".dib"),
     "GIF": (".gif",),
     "HEIF": (".heic", ".heif"),
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "JPEG2000": (".jp2", ".j2k"),
-    "MPO": (".mpo",),
     "PNG": (".png", ".apng"),
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
     "TGA": (".tga",),
@@ -102,9 +102,15 @@ def decode(file: IO[bytes], side: int, channels: int) -> Decoded:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silences Pillow's remarks on odd files: what cannot be read is listed, and what can is no concern of the user's."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

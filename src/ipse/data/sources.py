@@ -68,15 +68,17 @@ def _numpy(x: Any) -> Any:
 def _named_or_path(data: str | os.PathLike[str], wanted: Wanted) -> Found:
     word = os.fspath(data)
     path = Path(os.path.expanduser(word))
+    if not word:
+        raise UserError(f"DATA is empty: expected {_KINDS}")
     is_name = isinstance(data, str) and os.sep not in word and "." not in word
     if not (is_name and word in (*SHIPPED, *FETCHED)):
-        if word and path.is_dir():
+        if path.is_dir():
             return _folder(path, wanted)
         if path.exists():
             return _file(path)
         if matches := sorted(glob.glob(str(path))):
             return _shards(path.name, [Path(match).resolve() for match in matches])
-        if not (word and is_name):
+        if not is_name:
             raise UserError(f"there is no folder or file {word!r}")
     if (parts := named(word, wanted.cache, wanted.progress)) is None:
         raise UserError(f"{unknown('data', word, (*SHIPPED, *FETCHED))} (nor is there a folder or file {word!r})")

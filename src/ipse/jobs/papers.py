@@ -44,7 +44,7 @@ def methods() -> str:
                 name = (paper.entry or "").rpartition(":")[2] if role == "schedule" else paper.key
                 text = f"  {name:22}{paper.summary}"
                 lines.append(text if len(text) <= width else text[: width - 1].rsplit(" ", 1)[0] + " …")
-    lines += ["encoders (--encoder)", f"  {'small_conv':22}a small convolutional network for 8 to 64 px", f"  {'small_vit':22}a small vision transformer for 8 to 64 px"]
-    lines += [f"  {'any timm name':22}resnet18, vit_tiny_patch16_224, convnext_atto, ...", "data", f"  {'digits, mnist5k':22}ship with ipse's dependencies"]
-    lines += [f"  {'cifar10, fashion-mnist':22}found in $IPSE_DATA or the cache, else downloaded", "  anything of yours     a folder of pictures, .npy, .npz, .parquet, .tar"]
+    lines += ["encoders (--encoder)", f"  {'small_conv':22}a small convolutional network for 8 to 64 px", f"  {'small_vit, tiny_vit':22}small vision transformers for 8 to 64 px"]
+    lines += [f"  {'any timm name':22}resnet18, vit_tiny_patch16_224, convnext_atto, ...", "data", f"  {'digits, mnist5k':24}ship with ipse's dependencies"]
+    lines += [f"  {'cifar10, fashion-mnist':24}found in $IPSE_DATA or the cache, else downloaded", f"  {'anything of yours':24}a folder of pictures, .npy, .npz, .parquet, .tar"]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ def pretrain(
     data: Annotated[Any, "a folder of pictures, a .npy, .npz, .parquet or .tar file, or a name: digits, mnist5k, cifar10, fashion-mnist"] = "mnist5k",
     *,
     method: Annotated[str, "how to learn; `ipse methods` lists them"] = "simclr",
-    encoder: Annotated[str, "auto, small_conv, small_vit, or any timm model name"] = "auto",
+    encoder: Annotated[str, "auto, small_conv, small_vit, tiny_vit, or any timm model name"] = "auto",
     epochs: Annotated[float | None, "passes over the data"] = None,
     steps: Annotated[int | None, "batches to learn from"] = None,
     minutes: Annotated[float | None, "time to learn for; 5 when no length is given"] = None,

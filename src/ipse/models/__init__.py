@@ -5,4 +5,17 @@ from ipse.models.encoder import Encoder, create, known, load, save, usual_size
 from ipse.models.heads import mlp, prototypes
 from ipse.models.norm import BatchNorm, synchronised
 
-__all__ = ["EMA", "BatchNorm", "Encoder", "create", "frozen_copy", "known", "load", "mlp", "prototypes", "save", "synchronised", "usual_size"]
+__all__ = [
+    "EMA",
+    "BatchNorm",
+    "Encoder",
+    "create",
+    "frozen_copy",
+    "known",
+    "load",
+    "mlp",
+    "prototypes",
+    "save",
+    "synchronised",
+    "usual_size",
+]

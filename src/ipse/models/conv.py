@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ipse.errors import UserError
 from ipse.models.encoder import Encoder
 from ipse.models.norm import BatchNorm
 
@@ -14,23 +15,36 @@ from ipse.models.norm import BatchNorm
 class SmallConv(Encoder):
     """Stages of residual 3 x 3 convolutions on grids that halve from stage to stage: (B, C, S, S) to (B, widths[-1]).
 
-    The first layer cuts the picture into patches so that the first grid has about `grid` x `grid` places whatever the picture's size.
+    The first layer cuts the picture into patches so that the first grid has about `grid` x `grid` places whatever its size.
     """
 
     def __init__(
-        self, channels: int = 3, size: int = 32, widths: Sequence[int] = (32, 64, 128), depths: Sequence[int] | None = None, grid: int = 16
+        self,
+        channels: int = 3,
+        size: int = 32,
+        widths: Sequence[int] = (32, 64, 128),
+        depths: Sequence[int] | None = None,
+        grid: int = 16,
     ):
         super().__init__()
         self.name, self.channels, self.size = "small_conv", channels, size
         self.widths, self.depths, self.grid = tuple(widths), tuple(depths or (1,) * len(widths)), grid
         self.dim = widths[-1]
         patch = max(1, round(size / grid))
+        if size // patch < 2 ** (len(self.widths) - 1):
+            raise UserError(
+                f"encoder small_conv needs pictures of at least {2 ** (len(self.widths) - 1)} px a side, not {size}"
+            )
         before = channels
         layers: list[nn.Module] = []
         for i, (width, depth) in enumerate(zip(self.widths, self.depths, strict=True)):
             step = patch if i == 0 else 2
             kernel = step + 2 if i == 0 else 2
-            layers += [nn.Conv2d(before, width, kernel, step, padding=int(i == 0), bias=False), BatchNorm(width), nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(before, width, kernel, step, padding=int(i == 0), bias=False),
+                BatchNorm(width),
+                nn.ReLU(inplace=True),
+            ]
             layers += [_Residual(width) for _ in range(depth)]
             before = width
         self.layers = nn.Sequential(*layers)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ from ipse.errors import UserError, unknown
 class Encoder(nn.Module):
     """Turns a batch of pictures into embeddings.
 
-    forward: (B, channels, size, size) in [-1, 1] to (B, dim). Encoders with places also have `dense`: to (B, N, width) of their
-    last grid, row by row; transformers also `tokens`: to (B, N, width), position included, and `blocks`: (B, any N, width) to the
-    same shape, so that a part of the tokens can be left out. blocks(tokens(x)) is dense(x).
+    forward: (B, channels, size, size) in [-1, 1] to (B, dim). Encoders with places also have `dense`: to (B, N, width) of the
+    last grid, row by row, where width is dim unless the model (of timm's) has a hidden layer behind its pooling; transformers
+    also `tokens`: to (B, N, width), position included, and `blocks`: (B, any N, width) to the same shape, so that a part of the
+    tokens can be left out. blocks(tokens(x)) is dense(x).
     """
 
     name: str
@@ -30,7 +33,9 @@ class Encoder(nn.Module):
         raise UserError(f"encoder {self.name!r} has no dense features; take one that has, for example small_conv or small_vit")
 
     def tokens(self, x: Tensor) -> Tensor:
-        raise UserError(f"encoder {self.name!r} has no tokens; take one that has, for example small_vit or vit_tiny_patch16_224")
+        raise UserError(
+            f"encoder {self.name!r} has no tokens; take one that has, for example small_vit or vit_tiny_patch16_224"
+        )
 
     def blocks(self, tokens: Tensor) -> Tensor:
         raise UserError(f"encoder {self.name!r} has no transformer blocks; take one that has, for example small_vit")
@@ -44,11 +49,11 @@ class Encoder(nn.Module):
         return {"channels": self.channels, "size": self.size}
 
 
-def _own() -> dict[str, type[Encoder]]:
+def _own() -> dict[str, Callable[..., Encoder]]:
     from ipse.models.conv import SmallConv
     from ipse.models.vit import SmallViT
 
-    return {"small_conv": SmallConv, "small_vit": SmallViT}
+    return {"small_conv": SmallConv, "small_vit": SmallViT, "tiny_vit": partial(SmallViT, width=96, depth=4, heads=3)}
 
 
 def known() -> list[str]:
@@ -59,8 +64,8 @@ def known() -> list[str]:
 def create(name: str, channels: int = 3, size: int = 32, pretrained: bool = False, **options: Any) -> Encoder:
     """Builds an encoder by name: one of our own, or any of timm's (`resnet18`, `vit_tiny_patch16_224`).
 
-    pretrained loads timm's weights, from a local file or its hub. Raises UserError for names that nobody knows and sizes that the
-    model does not take.
+    pretrained loads timm's weights, from a local file or its hub. Raises UserError for names that nobody knows and sizes that
+    the model does not take.
     """
     if name in (own := _own()):
         if pretrained:

@@ -64,7 +64,7 @@ class _Activated(BatchNorm):
 
 
 def synchronised(module: Module) -> Module:
-    """Lets every batch normalisation of `module`, torch's or timm's, see the global batch; parameters and buffers stay the same."""
+    """Lets every batch normalisation of `module`, torch's or timm's, see the global batch; its tensors stay the same."""
     from timm.layers.norm_act import BatchNormAct2d
 
     global_kind = {nn.BatchNorm1d: BatchNorm, nn.BatchNorm2d: BatchNorm, nn.BatchNorm3d: BatchNorm, BatchNormAct2d: _Activated}

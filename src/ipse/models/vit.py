@@ -15,10 +15,12 @@ from ipse.models.encoder import Encoder
 class SmallViT(Encoder):
     """Patches, fixed sine-cosine positions, pre-norm transformer blocks, mean of the tokens: (B, C, S, S) to (B, width).
 
-    Dosovitskiy et al., ICLR 2021, arXiv:2010.11929; the mean in place of a class token as in Zhai et al., 2022, arXiv:2106.04560.
+    Dosovitskiy et al., ICLR 2021, arXiv:2010.11929; the mean in place of a class token is that of Zhai et al., 2022,
+    arXiv:2106.04560.
     """
 
     no_weight_decay = ("position",)
+    position: Tensor
 
     def __init__(
         self, channels: int = 3, size: int = 32, patch: int | None = None, width: int = 192, depth: int = 6, heads: int = 3
@@ -34,17 +36,17 @@ class SmallViT(Encoder):
         self.norm = nn.LayerNorm(width)
 
     def patches(self, x: Tensor) -> Tensor:
-        """The pixels of each patch: (B, C, S, S) to (B, N, C * patch * patch)."""
-        margin = self.side * self.patch - x.shape[-1]
+        """The pixels of each patch: (B, C, S, S) to (B, N, C * patch * patch); grey fills up the last ones."""
+        b, c, p, n = len(x), x.shape[1], self.patch, math.ceil(x.shape[-1] / self.patch)
+        margin = n * p - x.shape[-1]
         if margin:
             x = F.pad(x, (0, margin, 0, margin))
-        b, c, p, n = len(x), x.shape[1], self.patch, self.side
         return x.reshape(b, c, n, p, n, p).permute(0, 2, 4, 1, 3, 5).reshape(b, n * n, c * p * p)
 
     def tokens(self, x: Tensor) -> Tensor:
-        position: Tensor = self.position  # type: ignore[assignment]
-        tokens: Tensor = self.patch_embedding(self.patches(x)) + position
-        return tokens
+        tokens: Tensor = self.patch_embedding(self.patches(x))
+        side = math.isqrt(tokens.shape[1])
+        return tokens + (self.position if side == self.side else sine_cosine(side, self.dim, self.side).to(x.device))
 
     def blocks(self, tokens: Tensor) -> Tensor:
         for layer in self.layers:
@@ -80,11 +82,15 @@ class Block(nn.Module):
         return out
 
 
-def sine_cosine(side: int, width: int) -> Tensor:
-    """Fixed positions (side * side, width) of a square grid: a quarter of the width each for the sine and cosine of x and of y."""
+def sine_cosine(side: int, width: int, reach: int | None = None) -> Tensor:
+    """Fixed positions (side * side, width) of a square grid: a quarter of the width each for the sine and cosine of x and of y.
+
+    The grid spans as much as one of `reach` places a side would, by default its own.
+    """
     quarter = width // 4
     frequency = 10000.0 ** (-torch.arange(quarter) / quarter)
-    angle = torch.arange(side)[:, None] * frequency
+    place = (torch.arange(side) + 0.5) * ((reach or side) / side) - 0.5
+    angle = place[:, None] * frequency
     waves = torch.cat([angle.sin(), angle.cos()], dim=1)
     rows = waves[:, None, :].expand(side, side, -1)
     columns = waves[None, :, :].expand(side, side, -1)

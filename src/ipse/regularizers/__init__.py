@@ -16,6 +16,9 @@ class Regularizer(Protocol):
     weight: ClassVar[float]
     """The factor of the term when the user gives none."""
 
+    after_warmup: ClassVar[bool]
+    """Whether the term counts only once the learning rate has warmed up."""
+
     def __call__(self, *embeddings: Tensor) -> Tensor:
         """The term, before its weight, of one or more local (B, D) tensors, one for each view: a scalar."""
         ...

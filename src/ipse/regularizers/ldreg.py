@@ -38,6 +38,7 @@ class LDReg:
 
     on: ClassVar[Literal["z", "h"]] = "h"
     weight: ClassVar[float] = 0.01
+    after_warmup: ClassVar[bool] = True
 
     k: int = 64
     estimator: str = "mom"

@@ -33,6 +33,7 @@ class TREG:
 
     on: ClassVar[Literal["z", "h"]] = "z"
     weight: ClassVar[float] = 0.1
+    after_warmup: ClassVar[bool] = False
 
     gamma: float = 1.0
     sphere: float = 1.0

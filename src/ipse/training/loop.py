@@ -103,6 +103,8 @@ def _fit(
         for name, weight, regularizer in plus:
             term = regularizer(*getattr(step, regularizer.on))
             step.terms[name] = term
+            if regularizer.after_warmup and batch.progress < plan.warmup:
+                continue
             loss = loss + weight * term
         fabric.backward(loss)
         return step, loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterable
@@ -10,7 +11,6 @@ from typing import Any
 
 from ipse.claims.harness.machine import environment
 from ipse.claims.harness.record import Trial, write_json
-from ipse.data.digest import digest, file_digest
 
 
 class Kept:
@@ -49,4 +49,5 @@ def _imported() -> set[str]:
 
 
 def _about(code: Iterable[str]) -> dict[str, Any]:
-    return {"code": digest(*(file_digest(Path(file)) for file in code)), **environment()}
+    contents = b"\0".join(Path(file).read_bytes() for file in code)
+    return {"code": hashlib.blake2b(contents, digest_size=16).hexdigest(), **environment()}

@@ -54,7 +54,8 @@ class MAE(Method):
         order = batch.uniform("mask", n).argsort(1)
         kept = order[:, :seen, None]
         h = self.encoder.blocks(tokens.gather(1, kept.expand(-1, -1, tokens.shape[2])))
-        painted = self.hidden_token.to(h.dtype).expand(len(x), n, -1).scatter(1, kept.expand(-1, -1, self.adapt.out_features), self.adapt(h))
+        known = self.adapt(h)
+        painted = self.hidden_token.to(known.dtype).expand(len(x), n, -1).scatter(1, kept.expand(-1, -1, known.shape[2]), known)
         position: Tensor = self.position  # type: ignore[assignment]
         prediction = self.decoder(painted + position)
         hidden = torch.ones(len(x), n, dtype=torch.bool, device=x.device).scatter(1, order[:, :seen], False)

@@ -1,0 +1,1 @@
+"""Theory papers as experiments that end in numbers and a figure."""
