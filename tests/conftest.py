@@ -79,4 +79,4 @@ def ipse(tmp_path: Path) -> Command:
 
 @pytest.fixture(autouse=True)
 def _threads() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))

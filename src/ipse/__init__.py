@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ipse.errors import UserError
-    from ipse.jobs.estimator import Encoder
     from ipse.jobs.embed import embed
+    from ipse.jobs.estimator import Encoder
     from ipse.jobs.evaluate import evaluate
     from ipse.jobs.export import export, load
     from ipse.jobs.pretrain import pretrain

@@ -70,7 +70,12 @@ def _job(name: str) -> Callable[..., Any]:
 
 
 def _overview() -> str:
-    lines = ["ipse: models that teach themselves", "", "usage: ipse COMMAND [OPTIONS]        ipse COMMAND --help tells more", ""]
+    lines = [
+        "ipse: models that teach themselves",
+        "",
+        "usage: ipse COMMAND [OPTIONS]        ipse COMMAND --help tells more",
+        "",
+    ]
     lines += [f"  {name:12}{(_job(name).__doc__ or '').splitlines()[0]}" for name in JOBS]
     lines += ["", "for example: ipse pretrain photos/ --method barlow-twins --minutes 10"]
     return "\n".join(lines)
@@ -86,7 +91,12 @@ class _Parser(argparse.ArgumentParser):
 def _parser(name: str, job: Callable[..., Any]) -> _Parser:
     """The parser of one command: parameters without a star are positional, the others options."""
     documentation = inspect.cleandoc(job.__doc__ or "").split("\n\n", 1)
-    parser = _Parser(f"ipse {name}", description="\n\n".join(documentation), formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = _Parser(
+        f"ipse {name}",
+        description="\n\n".join(documentation),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     hints = typing.get_type_hints(job, include_extras=True)
     for parameter in inspect.signature(job).parameters.values():
         _add(parser, parameter, *_read(hints[parameter.name]))
@@ -110,10 +120,19 @@ def _add(parser: _Parser, parameter: inspect.Parameter, kind: Any, text: str) ->
     if kind is bool:
         parser.add_argument(option, action=argparse.BooleanOptionalAction, default=parameter.default, help=text)
     elif _repeats(kind):
-        parser.add_argument(option, action="extend", nargs="+", default=list(parameter.default), help=text, metavar=_metavar(parameter.name))
+        parser.add_argument(
+            option, action="extend", nargs="+", default=list(parameter.default), help=text, metavar=_metavar(parameter.name)
+        )
     else:
         default = "" if parameter.default in (None, parameter.empty) else f" (default {parameter.default})"
-        parser.add_argument(option, type=_scalar(kind), required=required, default=None if required else parameter.default, help=text + default, metavar=_metavar(parameter.name))
+        parser.add_argument(
+            option,
+            type=_scalar(kind),
+            required=required,
+            default=None if required else parameter.default,
+            help=text + default,
+            metavar=_metavar(parameter.name),
+        )
 
 
 def _metavar(name: str) -> str:
@@ -130,10 +149,13 @@ def _literals(kind: Any) -> list[Any] | None:
 
 
 def _repeats(kind: Any) -> bool:
-    return any(typing.get_origin(part) is not None and issubclass(typing.get_origin(part), Sequence) for part in _parts(kind) if typing.get_origin(part) is not typing.Literal)
+    return any(
+        typing.get_origin(part) is not None and issubclass(typing.get_origin(part), Sequence)
+        for part in _parts(kind)
+        if typing.get_origin(part) is not typing.Literal
+    )
 
 
 def _scalar(kind: Any) -> Callable[[str], Any]:
     parts = _parts(kind)
     return int if int in parts else float if float in parts else str
-

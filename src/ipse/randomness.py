@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -49,22 +50,31 @@ def normal(key: int, position: Tensor, n: int) -> Tensor:
 
 
 def shuffled(position: Tensor, n: int, key: int) -> Tensor:
-    """Where a random permutation of 0..n-1 sends `position`, without storing the permutation.
+    """Where a random permutation of 0..n-1 sends `position`, in memory that does not grow with n.
 
-    A Feistel network permutes the smallest power of four that holds n; positions that land outside walk on until they are
-    inside. It takes eight rounds and 64 places until every order of a handful of samples is equally likely.
+    A short permutation is sorted out once. A long one is a Feistel network over the smallest power of two that holds n; positions
+    that land outside walk on until they are inside.
     """
-    half = max(3, math.ceil(math.log2(max(n, 2)) / 2))
-    low = (1 << half) - 1
-    rounds = bits(key, torch.arange(8), 1)[:, 0].tolist()
+    if n <= _SHORT:
+        return _order(n, key, position.device)[position]
+    high, low = (n - 1).bit_length() // 2, (n - 1).bit_length() - (n - 1).bit_length() // 2
+    rounds = bits(key, torch.arange(6), 1)[:, 0].tolist()
 
     def feistel(x: Tensor) -> Tensor:
-        left, right = x >> half, x & low
-        for turn in rounds:
-            left, right = right, left ^ (_mix(right ^ turn) & low)
-        return (left << half) | right
+        left, right = x >> low, x & ((1 << low) - 1)
+        for i, turn in enumerate(rounds):
+            left, right = right, left ^ (_mix(right ^ turn) & ((1 << (low if i % 2 else high)) - 1))
+        return (left << low) | right
 
     x = feistel(position)
     while bool((outside := x >= n).any()):
         x = torch.where(outside, feistel(x), x)
     return x
+
+
+_SHORT = 1 << 16
+
+
+@lru_cache(maxsize=4)
+def _order(n: int, key: int, device: torch.device) -> Tensor:
+    return bits(key, torch.arange(n, device=device), 1)[:, 0].argsort()

@@ -31,7 +31,8 @@ def test_no_time_left_before_a_seed_has_finished(capsys: pytest.CaptureFixture[s
     line = Progress("dcl", 4)
     line.begin(0)
     line.tell("dcl")
-    assert capsys.readouterr().err == "dcl: seed 0 (1 of 4): dcl (0 s gone)\n"
+    line.stop()
+    assert capsys.readouterr().err == "dcl: seed 0 (1 of 4): dcl (0 s gone)\ndcl: stopped\n"
 
 
 def test_minutes() -> None:

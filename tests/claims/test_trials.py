@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,7 +87,7 @@ def test_a_stopped_claim_goes_on_with_the_seeds_that_are_left(claim: Write, caps
     with pytest.raises(SystemExit) as stop:
         main(["reproduce", "dcl"])
     assert stop.value.code == 130
-    assert "stopped after 2 of 3 seeds, which are kept" in capsys.readouterr().err
+    assert "dcl: stopped, 2 finished seeds kept: the same command goes on from there" in capsys.readouterr().err
     assert not Path("dcl.json").exists()
     Path("stop").unlink()
     ipse.reproduce("dcl")
@@ -103,6 +105,13 @@ def test_a_run_that_was_interrupted_stops_the_claim(claim: Write, status: int, e
     with pytest.raises(expected) as stop:
         ipse.reproduce("dcl")
     assert expected is KeyboardInterrupt or stop.value.args == (143,)
+
+
+def test_a_cache_that_cannot_be_written_is_said_in_one_line(claim: Write, tmp_path: Path) -> None:
+    claim()
+    (tmp_path / "cache").touch()
+    with pytest.raises(UserError, match=r"cannot write .*: (Not a directory|File exists)"):
+        ipse.reproduce("dcl")
 
 
 def test_what_is_kept_does_not_outlive_the_code(claim: Write) -> None:
@@ -129,9 +138,6 @@ def test_a_damaged_file_of_kept_seeds_counts_as_none(claim: Write, tmp_path: Pat
 
 def test_ctrl_c_at_the_command_line(claim: Write, tmp_path: Path) -> None:
     """A real signal to a real process; the seeds that had finished are on disk."""
-    import os
-    import signal
-
     claim(run="import time\n" + COUNTS.replace("STOP", "print('waiting', flush=True); time.sleep(60)"))
     Path("stop").touch()
     code = f"import ipse.claims; ipse.claims.__path__ = [{str(tmp_path / 'claims')!r}]; import ipse.cli"

@@ -48,7 +48,9 @@ from ipse.cli import main
         (["pretrain", "digits", "--colour"], "--colour"),
     ],
 )
-def test_one_line(words: list[str], expected: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_line(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as exit:
         main(words)
@@ -78,6 +80,8 @@ def test_nan_pictures_are_skipped_and_listed(tmp_path: Path, pictures: np.ndarra
 
 def test_one_pixel_pictures_of_one_class_survive(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 255, (20, 3, 1, 1), dtype=np.uint8)
-    run = ipse.pretrain((x, np.zeros(20, dtype=int)), steps=1, batch_size=8, set={"hidden": 16}, out=tmp_path / "run", quiet=True)
+    run = ipse.pretrain(
+        (x, np.zeros(20, dtype=int)), steps=1, batch_size=8, set={"hidden": 16}, out=tmp_path / "run", quiet=True
+    )
     assert "knn" not in run.evaluation
     assert np.isfinite(run.evaluation["rankme"])

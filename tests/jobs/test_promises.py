@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,10 @@ from safetensors.torch import load_file
 
 import ipse as package
 from ipse.errors import UserError
+from ipse.methods.pretrain.simclr import SimCLR
+from ipse.training import Batch, Step
 
-STEPS = 40
+STEPS = 24
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -45,7 +49,23 @@ def data(tmp_path_factory: pytest.TempPathFactory, pictures: np.ndarray, labels:
 
 @pytest.fixture(scope="module")
 def words(data: Path) -> list[object]:
-    return ["pretrain", data, "--method", "tribyol", "--set", "hidden=64", "width=16", "--steps", STEPS, "--batch-size", 16, "--plus", "ldreg", "--watch", "rankme"]
+    return [
+        "pretrain",
+        data,
+        "--method",
+        "tribyol",
+        "--set",
+        "hidden=64",
+        "width=16",
+        "--steps",
+        STEPS,
+        "--batch-size",
+        16,
+        "--plus",
+        "ldreg",
+        "--watch",
+        "rankme",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +127,9 @@ def test_resuming_a_finished_run_shows_it_again(ipse, whole: Path) -> None:
 
 
 @pytest.fixture
-def unfinished(ipse, data: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "unfinished"
-    ipse("pretrain", data, "--steps", 2, "--batch-size", 16, "--set", "hidden=32", "--out", folder).check_returncode()
+def unfinished(whole: Path, tmp_path: Path) -> Path:
+    """A copy of a run that has not been judged yet."""
+    folder = shutil.copytree(whole, tmp_path / "unfinished")
     lines = [line for line in (folder / "metrics.jsonl").read_text().splitlines() if "evaluation" not in line]
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     return folder
@@ -165,14 +185,25 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, pictures: np.ndarray, monkeyp
     assert os.listdir(tmp_path) == ["state.safetensors"]
 
 
-def test_a_diverging_run_is_rolled_back(tmp_path: Path, pictures: np.ndarray) -> None:
-    run = package.pretrain(pictures, steps=30, batch_size=16, optimizer="sgd", lr=1e6, set={"hidden": 32}, out=tmp_path / "run", quiet=True)
-    events = [line["event"] for line in run.history() if "event" in line]
-    assert events
-    assert "rolled back" in events[0]
+def test_a_diverging_run_is_rolled_back(tmp_path: Path, pictures: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    healthy = SimCLR.loss
+
+    def poisoned(self: SimCLR, batch: Batch) -> Step:
+        step = healthy(self, batch)
+        return replace(step, loss=step.loss * (float("nan") if batch.step == 12 else 1.0))
+
+    monkeypatch.setattr(SimCLR, "loss", poisoned)
+    run = package.pretrain(pictures, steps=40, batch_size=16, set={"hidden": 32}, out=tmp_path / "run", quiet=True)
+    (event,) = [line for line in run.history() if "event" in line]
+    assert event["step"] == 12
+    assert "rolled back to step 12, learning rate halved" in event["event"]
+    rates = {line["step"]: line["lr"] for line in run.history() if "lr" in line}
+    assert rates[13] < 0.6 * rates[11]
     assert all(torch.isfinite(v).all() for v in weights(run.path).values() if v.is_floating_point())
 
 
 def test_a_run_that_only_diverges_says_so(tmp_path: Path, pictures: np.ndarray) -> None:
     with pytest.raises(UserError, match="smaller --lr"):
-        package.pretrain(pictures, steps=60, batch_size=16, optimizer="sgd", lr=1e30, set={"hidden": 32}, out=tmp_path / "run", quiet=True)
+        package.pretrain(
+            pictures, steps=60, batch_size=16, optimizer="sgd", lr=1e30, set={"hidden": 32}, out=tmp_path / "run", quiet=True
+        )

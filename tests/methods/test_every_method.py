@@ -162,7 +162,11 @@ def _loss_and_gradients(key: str, pictures: np.ndarray) -> dict[str, tuple[float
         step = method.loss(feed_for(method, open_data(pictures).train).batch(0))
         step.loss.backward()
         grads = [p.grad for p in method.encoder.parameters() if p.grad is not None]
-        flat = all_mean(torch.cat([g.reshape(-1) for g in grads]).clone()) if world_size() > 1 else torch.cat([g.reshape(-1) for g in grads])
+        flat = (
+            all_mean(torch.cat([g.reshape(-1) for g in grads]).clone())
+            if world_size() > 1
+            else torch.cat([g.reshape(-1) for g in grads])
+        )
         results[name] = (float(all_mean(step.loss.detach())), float(flat.norm()))
     return results
 

@@ -21,7 +21,9 @@ class Watch:
     `knn` stands for the accuracy of nearest neighbours among them, where there are labels.
     """
 
-    def __init__(self, functions: Mapping[str, Number | None], images: Images, size: int, *, samples: int = 1024, times: int = 20):
+    def __init__(
+        self, functions: Mapping[str, Number | None], images: Images, size: int, *, samples: int = 1024, times: int = 20
+    ):
         self.functions, self.size, self.times = functions, size, times
         _, index = holdout(images, min(1.0, samples / len(images)), seed=0)
         self.images = images.subset(index)

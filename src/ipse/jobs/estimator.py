@@ -65,8 +65,16 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if len(x) < 4:
             raise ValueError(f"n_samples={len(x)} is too few to learn from: at least 4 are needed")
         self.range_ = (0.0, 255.0) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
-        words = {name: getattr(self, name) for name in ("method", "encoder", "epochs", "steps", "minutes", "batch_size", "lr", "image_size", "devices")}
-        words |= {"plus": tuple(self.plus), "set": dict(self.set or {}), "views": dict(self.views or {}), "seed": int(self.random_state)}
+        words = {
+            name: getattr(self, name)
+            for name in ("method", "encoder", "epochs", "steps", "minutes", "batch_size", "lr", "image_size", "devices")
+        }
+        words |= {
+            "plus": tuple(self.plus),
+            "set": dict(self.set or {}),
+            "views": dict(self.views or {}),
+            "seed": int(self.random_state),
+        }
         with tempfile.TemporaryDirectory() as folder:
             self.network_ = learn(self._bytes(x), Path(folder), quiet=not self.verbose, **words)
         self._n_features_out = self.network_.dim

@@ -25,11 +25,17 @@ class Meaning(NamedTuple):
 
 
 MEANINGS: Mapping[str, Meaning] = {
-    "knn": Meaning("Share of held-out samples whose label most of their 20 nearest neighbours have (weighted by cosine similarity).", True, True),
+    "knn": Meaning(
+        "Share of held-out samples whose label most of their 20 nearest neighbours have (weighted by cosine similarity).",
+        True,
+        True,
+    ),
     "linear": Meaning("Share of held-out samples that a linear classifier on the frozen embeddings gets right.", True, True),
     "rankme": Meaning("Smooth count of the directions that the embeddings use; near 1 means collapse.", True),
     "effective-dimension": Meaning("Directions that carry the variance of the embeddings, weighted by their share.", True),
-    "alignment": Meaning("Mean squared distance between the embeddings of two views of one sample; 0 means that views do not matter.", False),
+    "alignment": Meaning(
+        "Mean squared distance between the embeddings of two views of one sample; 0 means that views do not matter.", False
+    ),
     "uniformity": Meaning("How evenly the embeddings cover the sphere; more negative is more even.", False),
 }
 
@@ -63,20 +69,26 @@ def evaluate(
     return numbers
 
 
-def measure(encoder: Encoder, data: Data, words: Sequence[str] | None = None, *, seed: int = 0, limit: int | None = None) -> dict[str, float]:
+def measure(
+    encoder: Encoder, data: Data, words: Sequence[str] | None = None, *, seed: int = 0, limit: int | None = None
+) -> dict[str, float]:
     """The measures by name: those asked for, or all that the data allows. limit: at most so many samples of each part."""
     train, test = parts(data, seed, limit)
     labelled = _labelled(train, test)
     if words is None:
         words = [k for k, m in MEANINGS.items() if labelled or not m.needs_labels]
     elif not labelled and (unable := [w for w in words if MEANINGS[w].needs_labels]):
-        raise UserError(f"--metrics {','.join(unable)}: needs labels of at least two classes, and {data.name} has none; give --labels, or class folders")
+        raise UserError(
+            f"--metrics {','.join(unable)}: needs labels of at least two classes, and {data.name} has none; give --labels, or class folders"
+        )
     from ipse.metrics.embedding import embeddings
 
     return numbers(words, encoder, train, test, *(embeddings(encoder, part, encoder.size) for part in (train, test)))
 
 
-def numbers(words: Sequence[str], encoder: Encoder, train: Images, test: Images, z_train: Tensor, z_test: Tensor) -> dict[str, float]:
+def numbers(
+    words: Sequence[str], encoder: Encoder, train: Images, test: Images, z_train: Tensor, z_test: Tensor
+) -> dict[str, float]:
     """The measures by name, from embeddings that are there already."""
     import torch
 

@@ -64,7 +64,11 @@ def _safetensors(encoder: Encoder, path: Path) -> None:
     from safetensors.torch import save_file
 
     description = {"name": encoder.name, **encoder.options()}
-    save_file({k: v.contiguous() for k, v in encoder.state_dict().items()}, path, metadata={"format": "pt", "ipse": json.dumps(description)})
+    save_file(
+        {k: v.contiguous() for k, v in encoder.state_dict().items()},
+        path,
+        metadata={"format": "pt", "ipse": json.dumps(description)},
+    )
 
 
 def _timm(encoder: Encoder, path: Path) -> None:
@@ -73,7 +77,9 @@ def _timm(encoder: Encoder, path: Path) -> None:
     from ipse.models.timm_door import TimmEncoder
 
     if not isinstance(encoder, TimmEncoder):
-        raise UserError(f"encoder {encoder.name!r} is not timm's: export it as safetensors or onnx, or train with a timm encoder such as resnet18")
+        raise UserError(
+            f"encoder {encoder.name!r} is not timm's: export it as safetensors or onnx, or train with a timm encoder such as resnet18"
+        )
     save_file({k: v.contiguous() for k, v in encoder.model.state_dict().items()}, path, metadata={"format": "pt"})
 
 

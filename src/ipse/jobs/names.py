@@ -57,7 +57,9 @@ def checked(function: Callable[..., Any], values: Mapping[str, Any], owner: str,
             raise unknown(f"{option} name of {owner}:", name, parameters)
         fitting = _fit(value, hints[name])
         if fitting is _NO:
-            raise UserError(f"{option} {name}={value}: {owner} takes {_spoken(hints[name])} there, for example {name}={_example(parameters[name])}")
+            raise UserError(
+                f"{option} {name}={value}: {owner} takes {_spoken(hints[name])} there, for example {name}={_example(parameters[name])}"
+            )
         result[name] = fitting
     return result
 

@@ -10,7 +10,9 @@ from ipse.errors import UserError
 
 
 def papers(
-    action: Annotated[Literal["search", "show", "page"] | None, "search WORDS, show KEY, or page FILE.html; none lists all"] = None,
+    action: Annotated[
+        Literal["search", "show", "page"] | None, "search WORDS, show KEY, or page FILE.html; none lists all"
+    ] = None,
     words: Annotated[str | None, "what to look for, or which"] = None,
 ) -> str:
     """List the papers of the catalogue by job, search them by meaning, show one, or write them all as a page with search."""
@@ -20,7 +22,9 @@ def papers(
     if action is None:
         return show.list_text(width)
     if not words:
-        raise UserError(f"ipse papers {action} needs {'a FILE.html' if action == 'page' else 'a KEY' if action == 'show' else 'WORDS'}")
+        raise UserError(
+            f"ipse papers {action} needs {'a FILE.html' if action == 'page' else 'a KEY' if action == 'show' else 'WORDS'}"
+        )
     if action == "search":
         return show.search_text(words, width)
     if action == "show":
@@ -37,14 +41,30 @@ def methods() -> str:
 
     width = shutil.get_terminal_size((110, 24)).columns
     lines = []
-    for role, option in (("method", "--method"), ("regularizer", "--plus"), ("schedule", "--schedule"), ("metric", "--metrics, --watch")):
+    for role, option in (
+        ("method", "--method"),
+        ("regularizer", "--plus"),
+        ("schedule", "--schedule"),
+        ("metric", "--metrics, --watch"),
+    ):
         lines.append(f"{role}s ({option})")
         for paper in catalogue.of(kind=role):
             if paper.role == role:
                 name = (paper.entry or "").rpartition(":")[2] if role == "schedule" else paper.key
                 text = f"  {name:22}{paper.summary}"
                 lines.append(text if len(text) <= width else text[: width - 1].rsplit(" ", 1)[0] + " …")
-    lines += ["encoders (--encoder)", f"  {'small_conv':22}a small convolutional network for 8 to 64 px", f"  {'small_vit, tiny_vit':22}small vision transformers for 8 to 64 px"]
-    lines += [f"  {'any timm name':22}resnet18, vit_tiny_patch16_224, convnext_atto, ...", "data", f"  {'digits, mnist5k':24}ship with ipse's dependencies"]
-    lines += [f"  {'cifar10, fashion-mnist':24}found in $IPSE_DATA or the cache, else downloaded", f"  {'anything of yours':24}a folder of pictures, .npy, .npz, .parquet, .tar"]
+    lines += [
+        "encoders (--encoder)",
+        f"  {'small_conv':22}a small convolutional network for 8 to 64 px",
+        f"  {'small_vit, tiny_vit':22}small vision transformers for 8 to 64 px",
+    ]
+    lines += [
+        f"  {'any timm name':22}resnet18, vit_tiny_patch16_224, convnext_atto, ...",
+        "data",
+        f"  {'digits, mnist5k':24}ship with ipse's dependencies",
+    ]
+    lines += [
+        f"  {'cifar10, fashion-mnist':24}found in $IPSE_DATA or the cache, else downloaded",
+        f"  {'anything of yours':24}a folder of pictures, .npy, .npz, .parquet, .tar",
+    ]
     return "\n".join(lines)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def pretrain(
-    data: Annotated[Any, "a folder of pictures, a .npy, .npz, .parquet or .tar file, or a name: digits, mnist5k, cifar10, fashion-mnist"] = "mnist5k",
+    data: Annotated[
+        Any, "a folder of pictures, a .npy, .npz, .parquet or .tar file, or a name: digits, mnist5k, cifar10, fashion-mnist"
+    ] = "mnist5k",
     *,
     method: Annotated[str, "how to learn; `ipse methods` lists them"] = "simclr",
     encoder: Annotated[str, "auto, small_conv, small_vit, tiny_vit, or any timm model name"] = "auto",
@@ -37,10 +39,14 @@ def pretrain(
     schedule: Annotated[str, "cosine, constant or infinite"] = "cosine",
     plus: Annotated[Sequence[str], "KEY[=WEIGHT]: add a regularizer, for example t-regs=0.1"] = (),
     set: Annotated[Sequence[str] | Mapping[str, Any], "NAME=VALUE: a setting of the method, for example temperature=0.5"] = (),
-    views: Annotated[Sequence[str] | Mapping[str, Any], "NAME=VALUE: a setting of the views, for example flip=0 or crop=[0.5,1]"] = (),
+    views: Annotated[
+        Sequence[str] | Mapping[str, Any], "NAME=VALUE: a setting of the views, for example flip=0 or crop=[0.5,1]"
+    ] = (),
     watch: Annotated[Sequence[str], "numbers to take on the way, for example rankme,knn"] = (),
     labels: Annotated[str | Path | None, "CSV with the columns path,label; most labels may be empty"] = None,
-    image_size: Annotated[int | None, "side of the views in pixels; default: small pictures as they are, others 64, timm models their own"] = None,
+    image_size: Annotated[
+        int | None, "side of the views in pixels; default: small pictures as they are, others 64, timm models their own"
+    ] = None,
     seed: Annotated[int, "the same seed gives the same run"] = 0,
     out: Annotated[str | Path | None, "the run's folder; default runs/METHOD-DATA"] = None,
     resume: Annotated[str | Path | None, "go on with the run in this folder"] = None,
@@ -71,7 +77,9 @@ def pretrain(
         opened, config = _again(run, words)
     if not run.evaluation:
         try:
-            processes.run(train, config["devices"], config["precision"], config, run.path, opened.train, resume is not None, quiet)
+            processes.run(
+                train, config["devices"], config["precision"], config, run.path, opened.train, resume is not None, quiet
+            )
         except Interrupted as e:
             raise Interrupted(e.status, str(run)) from None
     from ipse.jobs.closing import close
@@ -119,11 +127,7 @@ def train(fabric: Fabric, config: dict[str, Any], folder: Path, images: Images, 
         if not quiet:
             observers.append(callbacks.Progress(config["method"]))
     path = Run(folder).state
-    try:
-        fit(fabric, method, feed, settings.plan(config), plus=settings.plus(config), observers=observers, path=path, resume=resume)
-    finally:
-        for observer in observers:
-            observer.close()
+    fit(fabric, method, feed, settings.plan(config), plus=settings.plus(config), observers=observers, path=path, resume=resume)
     if fabric.is_global_zero:
         models.save(method.encoder, folder)
 
@@ -131,7 +135,7 @@ def train(fabric: Fabric, config: dict[str, Any], folder: Path, images: Images, 
 def given(words: Mapping[str, Any]) -> dict[str, Any]:
     """The words that differ from the defaults."""
     defaults = {k: p.default for k, p in inspect.signature(pretrain).parameters.items()}
-    return {k: v for k, v in words.items() if k != "data" and v != defaults[k]}
+    return {k: v for k, v in words.items() if k != "data" and v != defaults[k] and (v or defaults[k])}  # [] is as good as ()
 
 
 def _new_folder(out: str | Path | None, config: Mapping[str, Any]) -> Path:
@@ -169,8 +173,12 @@ def _again(run: Run, words: Mapping[str, Any]) -> tuple[Data, dict[str, Any]]:
     for name, value in plain(given(words)).items():
         before = config["words"].get(name)
         if value != before:
-            started = f"--{name.replace('_', '-')} {before}" if before is not None else f"the default --{name.replace('_', '-')}"
-            raise UserError(f"--resume {run}: that run was started with {started}, not {value}; leave the option out, or start a new run")
+            started = (
+                f"--{name.replace('_', '-')} {before}" if before is not None else f"the default --{name.replace('_', '-')}"
+            )
+            raise UserError(
+                f"--resume {run}: that run was started with {started}, not {value}; leave the option out, or start a new run"
+            )
     defaults = inspect.signature(pretrain).parameters
     own = words["data"] if words["data"] is not defaults["data"].default else config["data"]
     if own is None:

@@ -18,7 +18,9 @@ SHOWN, QUERIES, NEIGHBOURS, THUMBNAIL = 1500, 12, 8, 64
 
 
 def report(
-    run: Annotated[str | Path, "a run's folder"], *, out: Annotated[str | Path | None, "where to; default RUN/report.html"] = None
+    run: Annotated[str | Path, "a run's folder"],
+    *,
+    out: Annotated[str | Path | None, "where to; default RUN/report.html"] = None,
 ) -> Path:
     """Write the report of a run: one self-contained HTML file."""
     opened = Run.open(run)
@@ -71,7 +73,10 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
         spectrum=np.asarray(spectrum(torch.as_tensor(z))),
         skipped=[(s.name, s.reason) for s in data.skipped],
         config={k: v for k, v in config.items() if k not in ("command", "words")},
-        versions={"python": platform.python_version(), **{p: version(p) for p in ("ipse", "torch", "timm", "lightning-fabric")}},
+        versions={
+            "python": platform.python_version(),
+            **{p: version(p) for p in ("ipse", "torch", "timm", "lightning-fabric")},
+        },
     )
     try:
         return write(page, path or run.report)

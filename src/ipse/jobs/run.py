@@ -80,7 +80,9 @@ class Run:
 
         config = self.config
         if config["data"] is None:
-            raise UserError(f"{self.path} learned from an array in memory: name the data, for example `ipse evaluate {self.path} photos/`")
+            raise UserError(
+                f"{self.path} learned from an array in memory: name the data, for example `ipse evaluate {self.path} photos/`"
+            )
         return open_data(config["data"], labels=config["labels"], size=config["size"])
 
     def embed(self, data: Any) -> np.ndarray[Any, Any]:

@@ -97,7 +97,9 @@ def build(config: Mapping[str, Any], samples: int) -> Method:
         torch.manual_seed(config["seed"])
         encoder = models.create(config["encoder"], config["channels"], config["size"], config["pretrained"])
         if method.needs_tokens and not encoder.has_tokens:
-            raise UserError(f"{config['method']} hides tokens, and encoder {config['encoder']!r} has none: take small_vit or a timm vit")
+            raise UserError(
+                f"{config['method']} hides tokens, and encoder {config['encoder']!r} has none: take small_vit or a timm vit"
+            )
         built = method(encoder, **names.checked(method.__init__, config["set"], config["method"]))
         built.prepare(samples)
         built.check(config["batch_size"])
@@ -126,7 +128,9 @@ def watched(words: Sequence[str]) -> Functions:
             functions[word] = papers.load(word, "metric")
         else:
             papers.load(word, "metric")
-            raise UserError(f"--watch {word}: this measure is taken at the end only; on the way there are {', '.join(sorted(takes_z_alone | {'knn'}))}")
+            raise UserError(
+                f"--watch {word}: this measure is taken at the end only; on the way there are {', '.join(sorted(takes_z_alone | {'knn'}))}"
+            )
     return functions
 
 

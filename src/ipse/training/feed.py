@@ -21,7 +21,16 @@ class Feed:
     Every process makes the views of its own part of the batch; which samples and which views those are depends on (seed, step, position) alone.
     """
 
-    def __init__(self, images: Images, sees: Sees, policy: Policy, size: int, batch_size: int, seed: int, device: torch.device | str = "cpu"):
+    def __init__(
+        self,
+        images: Images,
+        sees: Sees,
+        policy: Policy,
+        size: int,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ):
         self.images, self.sees, self.size, self.seed = images, sees, size, seed
         self.batch_size, self.device = batch_size, torch.device(device)
         self.policies = [policy.of(look) for look in sees.looks]
@@ -64,7 +73,9 @@ class Feed:
     def _batch(self, step: int, steps: int, position: Tensor, index: Tensor, source: Tensor) -> Batch:
         aspect = self.aspect[index]
         if self.device.type != "cpu":
-            source, aspect, position, index = (t.pin_memory().to(self.device, non_blocking=True) for t in (source, aspect, position, index))
+            source, aspect, position, index = (
+                t.pin_memory().to(self.device, non_blocking=True) for t in (source, aspect, position, index)
+            )
         views = [self._view(i, source, aspect, position) for i in range(len(self.policies))]
         return Batch(views, index, position, self.seed, step, steps)
 

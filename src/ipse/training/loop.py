@@ -150,35 +150,40 @@ def _fit(
     n = len(feed.images)
     for observer in observers:
         observer.start(steps, first)
-
-    for batch in feed.batches(first, steps):
-        step, lr = batch.step, plan.lr * lr_scale * schedule(batch.step)
-        loss, norm, terms, objection = learn(batch, lr)
-        if objection is not None:
-            if guard.rollbacks >= plan.most_rollbacks:
-                raise UserError(f"the run diverges: {objection} at step {step}, after {guard.rollbacks} rollbacks; try a smaller --lr than {plan.lr:g}")
-            states.restore(good, method, raw_optimizer)
-            guard.remember(good.facts["norms"], guard.rollbacks + 1)
-            lr_scale /= 2
-            text = f"{objection}: rolled back to step {good.facts['step']}, learning rate halved to {lr / 2:.3g}"
-            for observer in observers:
-                observer.event(step, text)
-        elif step % log_every == 0 or step == steps - 1:
-            now = time.perf_counter()
-            rate = feed.batch_size * min(log_every, step - first + 1) / (now - clock)
-            record: dict[str, Any] = {"step": step, "epoch": (step + 1) * feed.batch_size / n, "loss": loss, **terms}
-            record |= {"grad_norm": norm, "lr": lr, "images_per_second": rate}
-            for observer in observers:
-                observer.record(method, record)
-            clock = time.perf_counter()
-        if (step + 1) % snapshot_every == 0 or step + 1 == steps:
-            good = snapshot(step + 1)
-            if time.perf_counter() - saved > plan.save_seconds or step + 1 == steps:
+    try:
+        for batch in feed.batches(first, steps):
+            step, lr = batch.step, plan.lr * lr_scale * schedule(batch.step)
+            loss, norm, terms, objection = learn(batch, lr)
+            if objection is not None:
+                if guard.rollbacks >= plan.most_rollbacks:
+                    raise UserError(
+                        f"the run diverges: {objection} at step {step}, after {guard.rollbacks} rollbacks; try a smaller --lr than {plan.lr:g}"
+                    )
+                states.restore(good, method, raw_optimizer)
+                guard.remember(good.facts["norms"], guard.rollbacks + 1)
+                lr_scale /= 2
+                text = f"{objection}: rolled back to step {good.facts['step']}, learning rate halved to {lr / 2:.3g}"
+                for observer in observers:
+                    observer.event(step, text)
+            elif step % log_every == 0 or step == steps - 1:
+                now = time.perf_counter()
+                rate = feed.batch_size * min(log_every, step - first + 1) / (now - clock)
+                record: dict[str, Any] = {"step": step, "epoch": (step + 1) * feed.batch_size / n, "loss": loss, **terms}
+                record |= {"grad_norm": norm, "lr": lr, "images_per_second": rate}
+                for observer in observers:
+                    observer.record(method, record)
+                clock = time.perf_counter()
+            if (step + 1) % snapshot_every == 0 or step + 1 == steps:
+                good = snapshot(step + 1)
+                if time.perf_counter() - saved > plan.save_seconds or step + 1 == steps:
+                    save(good)
+                    saved = time.perf_counter()
+            if interruption.asked:
                 save(good)
-                saved = time.perf_counter()
-        if interruption.asked:
-            save(good)
-            raise Interrupted(128 + interruption.asked)
+                raise Interrupted(128 + interruption.asked)
+    finally:
+        for observer in observers:
+            observer.close()
     return steps
 
 

@@ -90,11 +90,15 @@ class Method(nn.Module):
     def check(self, batch_size: int) -> None:
         """Raises UserError when the method cannot learn from batches of this size."""
         if batch_size < 2:
-            raise UserError(f"a batch of {batch_size} sample(s) has nothing to compare: more samples are needed, at least 2 per batch")
+            raise UserError(
+                f"a batch of {batch_size} sample(s) has nothing to compare: more samples are needed, at least 2 per batch"
+            )
 
     def after_step(self, batch: Batch) -> None:
         """Follows the weights after each step: teachers, queues."""
 
     def extra_repr(self) -> str:
-        plain: dict[str, Any] = {k: v for k, v in vars(self).items() if isinstance(v, (int, float, str)) and not k.startswith("_")}
+        plain: dict[str, Any] = {
+            k: v for k, v in vars(self).items() if isinstance(v, (int, float, str)) and not k.startswith("_")
+        }
         return ", ".join(f"{k}={v}" for k, v in plain.items() if k != "training")

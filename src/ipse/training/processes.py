@@ -24,7 +24,9 @@ def run(job: Callable[..., Any], devices: int, precision: str, *arguments: Any) 
     One device: here. More: new processes on this machine, with a GPU each or a share of the cores. Under `torchrun`: the processes it started.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        fabric = Fabric(accelerator="auto", devices="auto", strategy=DDPStrategy(broadcast_buffers=False), precision=FABRIC[precision])  # type: ignore[arg-type]
+        fabric = Fabric(
+            accelerator="auto", devices="auto", strategy=DDPStrategy(broadcast_buffers=False), precision=FABRIC[precision]
+        )  # type: ignore[arg-type]
         fabric.launch()
         return job(fabric, *arguments)
     if devices == 1:

@@ -48,7 +48,9 @@ def restore(state: State, method: nn.Module, optimizer: Optimizer) -> None:
         if key.startswith("optimizer."):
             _, i, name = key.split(".", 2)
             like = parameters[int(i)] if value.shape == parameters[int(i)].shape else value
-            slots.setdefault(int(i), {})[name] = torch.empty_like(like, dtype=value.dtype).copy_(value)  # with the weights' memory format
+            slots.setdefault(int(i), {})[name] = torch.empty_like(like, dtype=value.dtype).copy_(
+                value
+            )  # with the weights' memory format
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -65,7 +67,9 @@ def write(state: State, path: Path) -> None:
     except Exception as e:
         temporary.unlink(missing_ok=True)
         if getattr(e, "errno", None) == errno.ENOSPC or "No space left" in str(e):
-            raise UserError(f"no space left to save the run in {path.parent}; the last saved state is kept: free some and use --resume") from e
+            raise UserError(
+                f"no space left to save the run in {path.parent}; the last saved state is kept: free some and use --resume"
+            ) from e
         raise
 
 
@@ -80,7 +84,9 @@ def read(path: Path) -> State:
         facts = json.loads(metadata["facts"])
         intact = metadata["digest"] == _digest(tensors)
     except Exception as e:
-        raise UserError(f"the saved state {path} is damaged ({str(e).splitlines()[0][:100]}); start again without --resume") from e
+        raise UserError(
+            f"the saved state {path} is damaged ({str(e).splitlines()[0][:100]}); start again without --resume"
+        ) from e
     if not intact:
         raise UserError(f"the saved state {path} was altered (its checksum does not match); start again without --resume")
     return State(tensors, facts)

@@ -35,7 +35,6 @@ class Kept:
         """Adds a trial that has just finished."""
         self.trials[trial.seed] = trial
         self.code = sorted({*self.code, *_imported()})
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, {"about": _about(self.code), "code": self.code, "trials": list(self.trials.values())})
 
     def forget(self) -> None:
@@ -49,5 +48,5 @@ def _imported() -> set[str]:
 
 
 def _about(code: Iterable[str]) -> dict[str, Any]:
-    contents = b"\0".join(Path(file).read_bytes() for file in code)
+    contents = b"\0".join(path.read_bytes() if path.is_file() else b"" for path in map(Path, code))
     return {"code": hashlib.blake2b(contents, digest_size=16).hexdigest(), **environment()}

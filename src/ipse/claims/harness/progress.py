@@ -6,7 +6,7 @@ import sys
 import time
 
 from ipse.claims.harness.record import Trial
-from ipse.claims.harness.spoken import minutes, plain
+from ipse.claims.harness.spoken import counted, minutes, plain
 
 
 class Progress:
@@ -39,6 +39,11 @@ class Progress:
         """A seed has ended."""
         self.finished.append(trial.seconds)
         self.say(f"seed {trial.seed}: " + ", ".join(f"{name} {plain(value)}" for name, value in trial.values.items()))
+
+    def stop(self) -> None:
+        """The claim is stopped before its last seed has ended."""
+        kept = f", {counted(len(self.finished), 'finished seed')} kept: the same command goes on from there"
+        self.say(f"stopped{kept if self.finished else ''}")
 
     def say(self, text: str) -> None:
         """One line."""

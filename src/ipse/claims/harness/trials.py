@@ -38,7 +38,7 @@ def reproduce(key: str, *, seeds: int | None = None, out: str | Path | None = No
     try:
         trials = run_all(found, count, long, kept, progress)
     except (KeyboardInterrupt, Interrupted) as stop:
-        progress.say(f"stopped after {len(kept.trials)} of {count} seeds, which are kept: the same command goes on from there")
+        progress.stop()
         if isinstance(stop, Interrupted) and stop.status != 130:
             raise SystemExit(stop.status) from None
         raise KeyboardInterrupt from None

@@ -28,7 +28,14 @@ class MAE(Method):
     usual_encoder = "small_vit"
 
     def __init__(
-        self, encoder: Encoder, *, masked: float = 0.75, width: int = 128, depth: int = 2, heads: int = 4, normalize: bool = True
+        self,
+        encoder: Encoder,
+        *,
+        masked: float = 0.75,
+        width: int = 128,
+        depth: int = 2,
+        heads: int = 4,
+        normalize: bool = True,
     ):
         super().__init__(encoder)
         with torch.no_grad():
@@ -38,7 +45,9 @@ class MAE(Method):
         self.adapt = nn.Linear(tokens.shape[2], width)
         self.hidden_token = nn.Parameter(torch.zeros(1, 1, width))
         self.register_buffer("position", sine_cosine(side, width), persistent=False)
-        self.decoder = nn.Sequential(*(Block(width, heads) for _ in range(depth)), nn.LayerNorm(width), nn.Linear(width, patches.shape[2]))
+        self.decoder = nn.Sequential(
+            *(Block(width, heads) for _ in range(depth)), nn.LayerNorm(width), nn.Linear(width, patches.shape[2])
+        )
         self.masked, self.normalize = masked, normalize
 
     def patches(self, x: Tensor) -> Tensor:

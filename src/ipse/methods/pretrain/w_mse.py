@@ -42,9 +42,13 @@ class WMSE(Method):
     def check(self, batch_size: int) -> None:
         super().check(batch_size)
         if self.size > batch_size:
-            raise UserError(f"w-mse whitens {self.size} samples together, more than a batch of {batch_size}: --set size={batch_size} and a smaller width")
+            raise UserError(
+                f"w-mse whitens {self.size} samples together, more than a batch of {batch_size}: --set size={batch_size} and a smaller width"
+            )
         if self.size <= self.width:
-            raise UserError(f"w-mse needs more samples than features to whiten: size {self.size}, width {self.width}; the paper takes twice as many")
+            raise UserError(
+                f"w-mse needs more samples than features to whiten: size {self.size}, width {self.width}; the paper takes twice as many"
+            )
 
     def loss(self, batch: Batch) -> Step:
         h = [self.encoder(x) for x in batch]
