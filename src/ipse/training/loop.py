@@ -86,6 +86,7 @@ def _fit(
     raw_optimizer = build(plan.optimizer, groups, lr=plan.lr)
     model, optimizer = fabric.setup(method, raw_optimizer)
     model.mark_forward_method("loss")
+    update: Callable[[Batch, list[Any]], Step] | None = getattr(method, "update", None)
     guard, lr_scale, first, steps = Guard(), 1.0, 0, plan.steps
     if resume and path is not None:
         state = states.read(path)
@@ -95,8 +96,8 @@ def _fit(
 
     def compare(batch: Batch) -> tuple[Step, Tensor]:
         """One forward and backward pass: leaves gradients, gives back what the method saw and the whole loss."""
-        if hasattr(method, "update"):
-            step = method.update(batch, [optimizer])
+        if update is not None:
+            step = update(batch, [optimizer])
             return step, step.loss
         step = model.loss(batch)
         loss = step.loss

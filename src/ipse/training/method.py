@@ -71,7 +71,7 @@ class Recipe:
 class Method(nn.Module):
     """A way for an encoder to teach itself: declares what it `sees`, and computes a loss from it."""
 
-    sees: ClassVar[Sees]
+    sees: Sees
     recipe: ClassVar[Recipe] = Recipe()
     needs_tokens: ClassVar[bool] = False
     usual_encoder: ClassVar[str] = "small_conv"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from typing import Any
 
 import torch
 
 from ipse.errors import UserError
 
-FABRIC = {"fp32": "32-true", "bf16": "bf16-mixed"}
+FABRIC: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 def choose(precision: str, device: torch.device | str) -> str:

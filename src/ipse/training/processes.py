@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from ipse.errors import Interrupted, UserError
 from ipse.training.precision import FABRIC
@@ -26,20 +26,21 @@ def run(job: Callable[..., Any], devices: int, precision: str, *arguments: Any) 
     if "TORCHELASTIC_RUN_ID" in os.environ:
         fabric = Fabric(
             accelerator="auto", devices="auto", strategy=DDPStrategy(broadcast_buffers=False), precision=FABRIC[precision]
-        )  # type: ignore[arg-type]
+        )
         fabric.launch()
         return job(fabric, *arguments)
     if devices == 1:
-        fabric = Fabric(accelerator="auto", devices=1, precision=FABRIC[precision])  # type: ignore[arg-type]
+        fabric = Fabric(accelerator="auto", devices=1, precision=FABRIC[precision])
         return job(fabric, *arguments)
     if torch.cuda.is_available() and torch.cuda.device_count() < devices:
         raise UserError(f"--devices {devices}: this machine has {torch.cuda.device_count()} GPU(s)")
     if not torch.cuda.is_available() and devices > (os.cpu_count() or 1):
         raise UserError(f"--devices {devices}: this machine has {os.cpu_count()} processor cores")
     strategy = DDPStrategy(start_method="spawn", broadcast_buffers=False)
-    fabric = Fabric(accelerator="auto", devices=devices, strategy=strategy, precision=FABRIC[precision])  # type: ignore[arg-type]
+    fabric = Fabric(accelerator="auto", devices=devices, strategy=strategy, precision=FABRIC[precision])
+    child: Any = _in_child
     try:
-        result = fabric.launch(_in_child, job, os.getpid(), max(1, torch.get_num_threads() // devices), *arguments)
+        result = fabric.launch(child, job, os.getpid(), max(1, torch.get_num_threads() // devices), *arguments)
     except KeyboardInterrupt:
         raise _stopped_children(signal.SIGINT) from None
     if isinstance(result, BaseException):

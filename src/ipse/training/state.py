@@ -96,5 +96,5 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for key in sorted(tensors):
         digest.update(f"{key} {tuple(tensors[key].shape)} {tensors[key].dtype};".encode())
-        digest.update(tensors[key].contiguous().view(-1).view(torch.uint8).numpy())
+        digest.update(tensors[key].contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

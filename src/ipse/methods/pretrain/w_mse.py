@@ -7,7 +7,7 @@ from ipse.errors import UserError
 from ipse.losses.whitening import w_mse
 from ipse.models import Encoder, mlp
 from ipse.training import Batch, Method, Recipe, Step
-from ipse.transforms import Sees, Views
+from ipse.transforms import Views
 
 
 class WMSE(Method):
@@ -35,7 +35,7 @@ class WMSE(Method):
         eps: float = 0.0,
     ):
         super().__init__(encoder)
-        self.sees: Sees = Views(views)  # type: ignore[misc]
+        self.sees = Views(views)
         self.projector = mlp(encoder.dim, hidden, width, final_bias=True)
         self.size, self.width, self.partitions, self.normalize, self.eps = size, width, partitions, normalize, eps
 
