@@ -19,7 +19,9 @@ def run(seed: int, long: bool) -> dict[str, float]:
 
     def learned(redundancy: float) -> dict[str, float]:
         settings = {"redundancy": redundancy, "widths": [512, 512, 512]}
-        return probe(pretrained(data, seed, method="barlow-twins", set=settings, steps=1200 if long else 80), data, "linear", "rankme")
+        return probe(
+            pretrained(data, seed, method="barlow-twins", set=settings, steps=1200 if long else 80), data, "linear", "rankme"
+        )
 
     ours, alone = learned(5e-3), learned(0.0)
     return {

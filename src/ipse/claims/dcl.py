@@ -19,6 +19,7 @@ def run(seed: int, long: bool) -> dict[str, float]:
     words = {"batch_size": 32, "steps": 6000 if long else 300, "lr": 5e-4}
     ours = probe(pretrained(data, seed, method="dcl", **words), data, "knn")["knn"]
     baselines = {
-        t: probe(pretrained(data, seed, method="simclr", set={"temperature": t}, **words), data, "knn")["knn"] for t in (0.1, 0.2)
+        t: probe(pretrained(data, seed, method="simclr", set={"temperature": t}, **words), data, "knn")["knn"]
+        for t in (0.1, 0.2)
     }
     return {"DCL": ours, "SimCLR": max(baselines.values()), **{f"SimCLR at {t}": v for t, v in baselines.items()}}

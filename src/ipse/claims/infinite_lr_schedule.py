@@ -31,7 +31,11 @@ def run(seed: int, long: bool) -> dict[str, float]:
     ours = _learned(tasks, steps, seed, infinite(3 * steps, steps // 10, cooldown=steps // 2, anneal=steps // 4))
     baseline = _learned(tasks, steps, seed, lambda step: repeated(step % steps))
     names = ("MNIST", "Fashion-MNIST", "CIFAR-10")
-    each = {f"{n}, {arm}": v for arm, values in (("infinite", ours), ("cosines", baseline)) for n, v in zip(names, values, strict=True)}
+    each = {
+        f"{n}, {arm}": v
+        for arm, values in (("infinite", ours), ("cosines", baseline))
+        for n, v in zip(names, values, strict=True)
+    }
     return {"infinite": sum(ours) / 3, "repeated cosines": sum(baseline) / 3, **each}
 
 

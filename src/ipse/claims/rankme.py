@@ -31,4 +31,8 @@ def run(seed: int, long: bool) -> dict[str, float]:
     ]
     rank, accuracy = ([f[name] for f in found] for name in ("rankme", "linear"))
     chosen = accuracy[max(range(len(rank)), key=rank.__getitem__)]
-    return {"Spearman's rho": float(spearmanr(rank, accuracy).statistic), "probe of the run RankMe chooses": chosen, "best probe": max(accuracy)}
+    return {
+        "Spearman's rho": float(spearmanr(rank, accuracy).statistic),
+        "probe of the run RankMe chooses": chosen,
+        "best probe": max(accuracy),
+    }

@@ -132,31 +132,52 @@ def original(source: Tensor, aspect: Tensor, size: int) -> View:
 
 
 class _Draws:
-    """Named uniform numbers per sample."""
+    """Named uniform numbers per sample: those that most views need in one block, the others one by one."""
 
     def __init__(self, key: int, position: Tensor):
         self.key, self.position = key, position
+        keys = [randomness.key(key, name) for name in _USUAL]
+        self.block = dict(zip(_USUAL, _uniform_block(keys, list(_USUAL.values()), position), strict=True))
 
     def __call__(self, name: str) -> Tensor:
         return self.many(name, 1)[:, 0]
 
     def many(self, name: str, n: int) -> Tensor:
+        if name in self.block:
+            return self.block[name][:, :n]
         return randomness.uniform(randomness.key(self.key, name), self.position, n)
 
     def between(self, name: str, low: float, high: float) -> Tensor:
         return low + (high - low) * self(name)
 
 
-def _crop(draw: _Draws, aspect: Tensor, policy: Policy, tries: int = 10) -> tuple[Tensor, Tensor]:
+_TRIES = 10
+_USUAL = {"crop": 2 * _TRIES, "place": 2, "flip": 2, "blur": 1, "sigma": 1, "jitter": 1, "order": 4, "grey": 1} | dict.fromkeys(
+    ("brightness", "contrast", "saturation", "hue"), 1
+)
+
+
+def _uniform_block(keys: list[int], counts: list[int], position: Tensor) -> list[Tensor]:
+    """What `randomness.uniform` gives for each key and number of columns, by a few operations on all of them together."""
+    device, mask = position.device, 0xFFFFFFFF
+    key = torch.tensor([k for k, n in zip(keys, counts, strict=True) for _ in range(n)], device=device)
+    place = torch.tensor([i for n in counts for i in range(n)], device=device)
+    mix = randomness._mix
+    row = mix((position & mask)[:, None] ^ key)
+    row = mix(row ^ (position >> 32)[:, None] ^ 0x9E3779B9)
+    return list(((mix(row ^ mix(place + (key ^ 0x85EBCA6B))) >> 8).float() * 2.0**-24).split(counts, dim=1))
+
+
+def _crop(draw: _Draws, aspect: Tensor, policy: Policy) -> tuple[Tensor, Tensor]:
     """Scale and shift (B, 2) of a random crop with flips.
 
     It is the first of ten random areas and ratios that fits, else the largest crop in the middle with an allowed ratio.
     """
     aspect = aspect[:, None]
-    u = draw.many("crop", 2 * tries)
-    area = (policy.crop[0] + (policy.crop[1] - policy.crop[0]) * u[:, :tries]) * aspect
+    u = draw.many("crop", 2 * _TRIES)
+    area = (policy.crop[0] + (policy.crop[1] - policy.crop[0]) * u[:, :_TRIES]) * aspect
     low, high = math.log(policy.ratio[0]), math.log(policy.ratio[1])
-    ratio = torch.exp(low + (high - low) * u[:, tries:])
+    ratio = torch.exp(low + (high - low) * u[:, _TRIES:])
     width, height = torch.sqrt(area * ratio) / aspect, torch.sqrt(area / ratio)  # as shares of the picture's sides
     fits = (width <= 1) & (height <= 1)
     first = fits.float().argmax(dim=1, keepdim=True)
@@ -217,29 +238,38 @@ def _resampler(scale: Tensor, shift: Tensor, n: int, size: int) -> Tensor:
     """Matrices (B, size, n) of linear interpolation, over a wider triangle where the view is coarser than the source."""
     centres = (2 * torch.arange(size, device=scale.device) + 1) / size - 1
     seen = ((scale[:, None] * centres + shift[:, None] + 1) * n - 1) / 2  # in source pixels
-    return _triangles(seen.clamp(0, n - 1), (scale.abs() * n / size).clamp(min=1), n)
+    widest = max(1.0, n / size)  # no view shows more than the picture
+    return _triangles(seen.clamp(0, n - 1), (scale.abs() * n / size).clamp(1, widest), n, math.ceil(2 * widest))
 
 
 def _smoother(step: Tensor, n: int) -> Tensor:
     """Matrices (B, n, n) that smooth by what linear interpolation lacks to a triangle over `step` pixels: variances add up."""
     seen = torch.arange(n, device=step.device, dtype=step.dtype).expand(len(step), -1)
-    return _triangles(seen, (step**2 - 1).clamp(min=1).sqrt(), n)
+    return _triangles(seen, (step**2 - 1).clamp(min=1).sqrt(), n, 2 * n)
 
 
-def _triangles(centre: Tensor, reach: Tensor, n: int) -> Tensor:
-    """Weights (B, M, n) that fall linearly from each centre (B, M) to nothing `reach` (B,) pixels away, and sum to one."""
-    places = torch.arange(n, device=centre.device)
-    weight = torch.sub(1, (places - centre[:, :, None]).abs_().div_(reach[:, None, None])).clamp_(min=0)
-    return weight.div_(weight.sum(dim=2, keepdim=True))
+def _triangles(centre: Tensor, reach: Tensor, n: int, most: int) -> Tensor:
+    """Weights (B, M, n) that fall linearly from each centre (B, M) to nothing `reach` (B,) pixels away, and sum to one.
+
+    Only the `most` places next to a centre are computed: no triangle may be wider.
+    """
+    reach = reach[:, None, None]
+    first = torch.floor(centre[:, :, None] - reach) + 1
+    first = first.clamp_(min=0) if most >= n else first
+    places = first + torch.arange(min(most, n), device=centre.device)
+    weight = torch.sub(1, (places - centre[:, :, None]).abs_().div_(reach)).clamp_(min=0)
+    weight *= (places >= 0) & (places < n)
+    weight /= weight.sum(dim=2, keepdim=True)
+    return weight.new_zeros(*centre.shape, n).scatter_add_(2, places.long().clamp_(0, n - 1), weight)
 
 
 def _gaussian(sigma: Tensor, size: int) -> Tensor:
     """Blur matrices (B, size, size), rows normalised, cut off at four sigma; sigma 0 leaves the picture as it is."""
-    offset = torch.arange(size, device=sigma.device, dtype=sigma.dtype)
-    squared = (offset[:, None] - offset[None, :]) ** 2
+    offset = torch.arange(1 - size, size, device=sigma.device, dtype=sigma.dtype)
     cut = 8.0  # exact zeros beyond it: numbers too small to be normal would slow every product down
-    weight = (squared * (-0.5 / sigma.clamp(min=0.05) ** 2)[:, None, None]).clamp_(min=-cut).exp_()
-    weight = weight.sub_(math.exp(-cut)).clamp_(min=0)
+    kernel = (offset**2 * (-0.5 / sigma.clamp(min=0.05) ** 2)[:, None]).clamp_(min=-cut).exp_()
+    kernel = kernel.sub_(math.exp(-cut)).clamp_(min=0)
+    weight = kernel.unfold(1, size, 1).flip(1)  # row i holds the kernel around i
     return weight.div_(weight.sum(dim=2, keepdim=True))
 
 
@@ -283,9 +313,11 @@ def _recolour(x: Tensor, maps: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     b, c, h, w = x.shape
     flat = x.reshape(b, c, h * w)
     offset = (mean - deviation) @ flat.mean(dim=2, keepdim=True)
-    y = torch.baddbmm(offset / 127.5 - 1, deviation / 127.5, flat).clamp_(-1, 1)
+    # Channels come last in memory, as convolutions like it: here that costs nothing.
+    y = torch.bmm(flat.transpose(1, 2), deviation.transpose(1, 2) / 127.5)
+    y = y.add_(offset.transpose(1, 2) / 127.5 - 1).clamp_(-1, 1)
     constant = deviation.sum(dim=2, keepdim=True) + offset / 127.5 - 1  # the map in terms of colours on [-1, 1]
-    return y.view(b, c, h, w), torch.cat([deviation, constant], dim=2)
+    return y.view(b, h, w, c).permute(0, 3, 1, 2), torch.cat([deviation, constant], dim=2)
 
 
 @cache
