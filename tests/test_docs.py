@@ -5,7 +5,7 @@ does not make it itself, the run `runs/barlow-twins-photos`. Lines of shell run 
 namespace per page. A block with a title is a file; where it is one of ipse's own, it takes part as if it were in the package.
 
 To be fast: runs are of two steps (`SHORT`), encoders of timm are small and start without their weights, and claims learn from a few
-digits. Blocks that install something or call pytest are left out: `.ci/run` runs those of README.md.
+digits. Blocks that install something or call pytest or make are left out: `.ci/run` runs those of README.md.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SHORT = {
     r"--devices \d+": "--devices 1",
     r"--compile\b": "--no-compile",
 }
-LEFT_OUT = re.compile(r"\bpip install\b|\bpytest\b")
+LEFT_OUT = re.compile(r"\bpip install\b|\bpytest\b|^make ", re.MULTILINE)
 MAKES = re.compile(r"^ipse pretrain photos/ --method barlow-twins --minutes \d+\s*(#.*)?$", re.MULTILINE)
 
 
@@ -59,7 +59,7 @@ class Block(NamedTuple):
 
 def blocks(path: Path) -> Iterator[Block]:
     text = path.read_text(encoding="utf-8")
-    for found in re.finditer(r'^```(\w+)(?: title="(.+)")?\n(.*?)^```$', text, re.MULTILINE | re.DOTALL):
+    for found in re.finditer(r'^```(\w+)(?: title="([^"\n]+)")?\n(.*?)^```$', text, re.MULTILINE | re.DOTALL):
         yield Block(found[1], found[2] or "", found[3], text[: found.start()].count("\n") + 2)
 
 
@@ -115,6 +115,8 @@ def test_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def shell(line: str) -> None:
     """Runs a line of shell that calls ipse, in this process."""
     program, *arguments = shlex.split(line, comments=True)
+    if program == "make":
+        return  # benchmarks and claims take their time
     assert program == "ipse", f"only ipse can be called here: {line}"
     with pytest.raises(SystemExit) as end:
         cli.main(arguments)
@@ -153,7 +155,7 @@ OPTIONS = {
 @pytest.mark.parametrize("name", [name for name, options in OPTIONS.items() if options])
 def test_every_option_stands_on_its_page_with_its_default(name: str) -> None:
     text = PAGES[f"docs/jobs/{name}.md"].read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(--[\w-]+)` \| (.*?) \| .+ \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(--[\w-]+)` \|\s*(.*?)\s*\| .+ \|$", text, re.MULTILINE)
     assert [option for option, _ in rows] == [action.option_strings[0] for action in OPTIONS[name]]
     for (option, shown), action in zip(rows, OPTIONS[name], strict=True):
         if action.required:
@@ -197,13 +199,19 @@ def test_every_measure_stands_on_the_page_of_evaluate() -> None:
     assert re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE) == list(MEANINGS)
 
 
+@pytest.mark.parametrize("package", ["losses", "regularizers", "metrics", "optim"])
+def test_every_module_of_blocks_is_in_the_api(package: str) -> None:
+    shown = re.findall(r"^::: (ipse\.\S+)", PAGES["docs/api.md"].read_text(encoding="utf-8"), re.MULTILINE)
+    modules = {f"ipse.{package}.{path.stem}" for path in (ROOT / "src" / "ipse" / package).glob("[!_]*.py")}
+    assert modules <= set(shown)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_to_files(name: str) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", PAGES[name].read_text(encoding="utf-8")):
         assert (PAGES[name].parent / target).is_file(), target
 
 
-@pytest.mark.slow
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     for name in ("mkdocs", "material", "mkdocstrings"):
         pytest.importorskip(name)

@@ -40,5 +40,12 @@ def test_a_folder_imports_only_from_those_below_it() -> None:
 
 def test_every_command_starts_at_once_and_without_torch() -> None:
     program = "import sys; from ipse.cli import main\ntry: main(sys.argv[1:])\nexcept SystemExit as e: assert not e.code\nassert 'torch' not in sys.modules"
-    for words in (["--help"], ["papers"], ["papers", "show", "dcl"], ["methods"], ["pretrain", "--help"], ["reproduce", "--help"]):
+    for words in (
+        ["--help"],
+        ["papers"],
+        ["papers", "show", "dcl"],
+        ["methods"],
+        ["pretrain", "--help"],
+        ["reproduce", "--help"],
+    ):
         run(sys.executable, "-c", program, *words)

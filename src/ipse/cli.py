@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import inspect
 import os
+import shlex
+import shutil
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -27,40 +31,51 @@ JOBS = {
     "reproduce": "ipse.jobs.reproduce:reproduce",
 }
 
+_VALUES = {"set": "NAME=VALUE", "views": "NAME=VALUE", "plus": "KEY[=WEIGHT]", "metrics": "NAME", "watch": "NAME"}
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs one command and exits: 0, 2 for a mistake of the user's (one line on stderr), 130 for Ctrl-C."""
     try:
-        sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        sys.exit(0)
     except UserError as e:
-        print(f"ipse: error: {e}", file=sys.stderr)
-        sys.exit(2)
+        _complain(f"error: {e}", 2)
     except Interrupted as e:
-        print(f"ipse: stopped and saved; go on with: ipse pretrain --resume {e.folder}", file=sys.stderr)
-        sys.exit(e.status)
+        _complain(
+            "stopped" + (f" and saved; go on with: ipse pretrain --resume {shlex.quote(e.folder)}" if e.folder else ""),
+            e.status,
+        )
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read the output has seen enough, as in `ipse papers | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _complain(f"error: no space left on the disk{f' for {e.filename}' if e.filename else ''}: free some and try again", 2)
 
 
-def _run(arguments: list[str]) -> int:
+def _complain(text: str, status: int) -> NoReturn:
+    print("ipse:", " ".join(text.splitlines()), file=sys.stderr)
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> None:
     word = arguments[0] if arguments else "--help"
     if word in ("-h", "--help", "help"):
         print(_overview())
-        return 0
-    if word in ("-V", "--version"):
+    elif word in ("-V", "--version"):
         print(f"ipse {__version__}")
-        return 0
-    if word not in JOBS:
+    elif word not in JOBS:
         raise unknown("command", word, JOBS)
-    job = _job(word)
-    options = vars(_parser(word, job).parse_args(arguments[1:]))
-    result = job(**options)
-    if isinstance(result, (str, Path)):
-        print(result)
-    return 0
+    else:
+        job = _job(word)
+        result = job(**_parse(_parser(word, job), arguments[1:]))
+        if isinstance(result, (str, Path)):
+            print(result)
 
 
 def _job(name: str) -> Callable[..., Any]:
@@ -88,74 +103,85 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see `{self.prog} --help`)")
 
 
+def _parse(parser: _Parser, arguments: Sequence[str]) -> dict[str, Any]:
+    """The options by name; raises UserError for those that do not exist, with the nearest one that does."""
+    known = [option for action in parser._actions for option in action.option_strings]
+    for word in arguments:
+        option = word.partition("=")[0]
+        if option.startswith("--") and option not in known:
+            raise unknown("option", option, known)
+    return vars(parser.parse_args(arguments))
+
+
 def _parser(name: str, job: Callable[..., Any]) -> _Parser:
     """The parser of one command: parameters without a star are positional, the others options."""
-    documentation = inspect.cleandoc(job.__doc__ or "").split("\n\n", 1)
     parser = _Parser(
-        f"ipse {name}",
-        description="\n\n".join(documentation),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        f"ipse {name}", description=_description(job), formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     hints = typing.get_type_hints(job, include_extras=True)
     for parameter in inspect.signature(job).parameters.values():
-        _add(parser, parameter, *_read(hints[parameter.name]))
+        kind, text = typing.get_args(hints[parameter.name])  # of Annotated[kind, text]
+        _add(parser, parameter, kind, text.replace("%", "%%"))
     return parser
 
 
-def _read(hint: Any) -> tuple[Any, str]:
-    """A type and its help text from Annotated[type, text]."""
-    kind, text = typing.get_args(hint)
-    return kind, text.replace("%", "%%")
+def _description(job: Callable[..., Any]) -> str:
+    """The docstring without the paragraphs on what is returned and raised, which speak to callers from Python."""
+    width = min(110, shutil.get_terminal_size().columns - 2)
+    paragraphs = inspect.cleandoc(job.__doc__ or "").split("\n\n")
+    return "\n\n".join(textwrap.fill(p, width) for p in paragraphs if not p.startswith(("Returns ", "Raises ")))
 
 
 def _add(parser: _Parser, parameter: inspect.Parameter, kind: Any, text: str) -> None:
+    """One argument or option, as its type says."""
     required = parameter.default is parameter.empty
     if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-        choices = _literals(kind)
         more: dict[str, Any] = {} if required else {"nargs": "?", "default": parameter.default}
-        parser.add_argument(parameter.name, metavar=parameter.name.upper(), help=text, choices=choices, **more)
+        parser.add_argument(parameter.name, metavar=parameter.name.upper(), help=text, choices=_choices(kind), **more)
         return
     option = "--" + parameter.name.replace("_", "-")
+    default = None if required else parameter.default
+    more = {"help": text, "metavar": _VALUES.get(parameter.name, parameter.name.upper())}
     if kind is bool:
-        parser.add_argument(option, action=argparse.BooleanOptionalAction, default=parameter.default, help=text)
-    elif _repeats(kind):
-        parser.add_argument(
-            option, action="extend", nargs="+", default=list(parameter.default), help=text, metavar=_metavar(parameter.name)
-        )
+        parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=text)
+    elif any(_is_sequence(part) for part in _parts(kind)):
+        parser.add_argument(option, action="extend", nargs="+", default=list(default or ()), **more)
     else:
-        default = "" if parameter.default in (None, parameter.empty) else f" (default {parameter.default})"
-        parser.add_argument(
-            option,
-            type=_scalar(kind),
-            required=required,
-            default=None if required else parameter.default,
-            help=text + default,
-            metavar=_metavar(parameter.name),
-        )
-
-
-def _metavar(name: str) -> str:
-    return {"set": "NAME=VALUE", "views": "NAME=VALUE", "plus": "KEY[=WEIGHT]"}.get(name, name.upper())
+        more["help"] += "" if default is None else f" (default {default})"
+        parser.add_argument(option, type=_scalar(kind), required=required, default=default, **more)
 
 
 def _parts(kind: Any) -> list[Any]:
+    """The types that a union is of."""
     return list(typing.get_args(kind)) if typing.get_origin(kind) in (typing.Union, types.UnionType) else [kind]
 
 
-def _literals(kind: Any) -> list[Any] | None:
-    found = [value for part in _parts(kind) if typing.get_origin(part) is typing.Literal for value in typing.get_args(part)]
-    return found or None
+def _choices(kind: Any) -> list[Any] | None:
+    literals = [part for part in _parts(kind) if typing.get_origin(part) is typing.Literal]
+    return [word for part in literals for word in typing.get_args(part)] or None
 
 
-def _repeats(kind: Any) -> bool:
-    return any(
-        typing.get_origin(part) is not None and issubclass(typing.get_origin(part), Sequence)
-        for part in _parts(kind)
-        if typing.get_origin(part) is not typing.Literal
-    )
+def _is_sequence(kind: Any) -> bool:
+    origin = typing.get_origin(kind)
+    return isinstance(origin, type) and issubclass(origin, Sequence)
 
 
 def _scalar(kind: Any) -> Callable[[str], Any]:
     parts = _parts(kind)
-    return int if int in parts else float if float in parts else str
+    if int in parts:
+        return _whole
+    return _number if float in parts else str
+
+
+def _whole(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, not {word!r}") from None
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, not {word!r}") from None

@@ -36,19 +36,21 @@ def claim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[
     here.mkdir()
     monkeypatch.setattr(ipse.claims, "__path__", [str(folder)])
     monkeypatch.setenv("IPSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a file may be written twice within one tick of the clock
     monkeypatch.chdir(here)
-    before = set(sys.modules)
-
-    def forget() -> None:
-        for name in set(sys.modules) - before:
-            if name.startswith("ipse.claims.") and ".harness" not in name:
-                del sys.modules[name]
+    for name in imported():
+        monkeypatch.delitem(sys.modules, name)
 
     def write(name: str = "dcl", run: str = RUN, head: str = CLAIM) -> Path:
-        forget()
+        sys.modules.pop(f"ipse.claims.{name}", None)
         path = folder / f"{name}.py"
         path.write_text(head + run)
         return path
 
     yield write
-    forget()
+    for name in imported():
+        del sys.modules[name]
+
+
+def imported() -> list[str]:
+    return [name for name in sys.modules if name.startswith("ipse.claims.") and ".harness" not in name]

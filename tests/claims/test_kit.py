@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from ipse.claims import pictures, pretrained, probe
 from ipse.claims.harness import kit
 from ipse.errors import UserError
 
-WORDS = {"method": "simclr", "encoder": "small_conv", "batch_size": 16, "steps": 2}
+WORDS: dict[str, Any] = {"method": "simclr", "encoder": "small_conv", "batch_size": 16, "steps": 2}
 
 
 @pytest.fixture(autouse=True)

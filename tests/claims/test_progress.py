@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from ipse.claims.harness import progress
 from ipse.claims.harness.progress import Progress
 from ipse.claims.harness.record import Trial
 from ipse.claims.harness.spoken import minutes
@@ -10,7 +9,7 @@ from ipse.claims.harness.spoken import minutes
 
 def test_says_seed_arm_and_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     clock = [0.0]
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr("ipse.claims.harness.progress.time.perf_counter", lambda: clock[0])
     line = Progress("dcl", 4)
     line.skip(Trial(0, {"DCL": 0.5}, 20.0))
     line.begin(1)

@@ -146,7 +146,7 @@ def test_ctrl_c_at_the_command_line(claim: Write, tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in err
     kept = json.loads((tmp_path / "cache" / "claims" / "dcl.json").read_text())

@@ -115,7 +115,8 @@ def test_two_processes_learn_what_one_learns(ipse, data: Path, tmp_path: Path) -
     result = ipse(*words, "--out", tmp_path / "two", "--devices", 2)
     assert result.returncode == 0, result.stderr
     one, two = ([line["loss"] for line in numbers(tmp_path / name) if "loss" in line] for name in ("one", "two"))
-    assert two == pytest.approx(one, rel=1e-3)
+    assert two[0] == pytest.approx(one[0], rel=1e-5)
+    assert two == pytest.approx(one, rel=1e-2)  # each step multiplies what rounding left of the last
 
 
 def test_resuming_a_finished_run_shows_it_again(ipse, whole: Path) -> None:

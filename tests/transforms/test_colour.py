@@ -8,7 +8,6 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor
-from torch.nn import functional as F
 from torchvision import transforms as T
 from torchvision.transforms import functional as TF
 
@@ -92,30 +91,26 @@ class TestOneOperation:
 
 
 class TestHue:
-    """Hue turns the plane of colours at constant luma; torchvision turns the hexagon of HSV."""
+    """Hue turns the colours about the axis of greys on a circle; torchvision's HSV goes round the same axis on a hexagon."""
 
-    def test_it_keeps_grey_and_luma_and_turns_by_the_angle(self, pale):
-        view = views(pale[:64], replace(COLOURS, hue=0.5))
-        luma = torch.tensor([0.299, 0.587, 0.114])
-        linear = view.colour[:, :, :3].double()
-        assert float((linear.sum(2) - 1).abs().max()) < 1e-5  # grey stays as it is
-        assert float((luma.double() @ linear - luma).abs().max()) < 1e-5
-        eigenvalues = torch.linalg.eigvals(linear)
-        turn = (drawn("hue", 64)[:, 0] - 0.5).double()
-        expected = torch.stack([torch.ones_like(turn), torch.cos(2 * torch.pi * turn)], 1)
-        assert float((eigenvalues.real.sort(1).values[:, [2, 0]] - expected).abs().max()) < 1e-5
-        assert float((eigenvalues.abs() - 1).abs().max()) < 1e-5  # a rotation, seen from the right axes
+    def test_it_is_a_rotation_that_keeps_greys(self, pale):
+        linear = views(pale[:64], replace(COLOURS, hue=0.5)).colour[:, :, :3].double()
+        assert float((linear @ linear.mT - torch.eye(3)).abs().max()) < 1e-5
+        assert float((torch.linalg.det(linear) - 1).abs().max()) < 1e-5
+        assert float((linear.sum(2) - 1).abs().max()) < 1e-5
+        turn = drawn("hue", 64)[:, 0].double() - 0.5
+        assert float((linear.diagonal(dim1=1, dim2=2).sum(1) - 1 - 2 * torch.cos(2 * torch.pi * turn)).abs().max()) < 1e-5
 
     @pytest.mark.parametrize("hue", [0.05, 0.1])
-    def test_it_changes_colours_as_much_as_torchvisions(self, patches, hue):
-        torch.manual_seed(0)
-        source = patches[:400]
-        x = source.float() / 255
-        ours, jitter = shown(source, replace(COLOURS, hue=hue)), T.ColorJitter(hue=hue)
-        theirs = torch.stack([jitter(picture) for picture in x])
-        ours_moved, theirs_moved = ((y - x).abs().mean((1, 2, 3)) for y in (ours, theirs))
-        assert float(ours_moved.mean() / theirs_moved.mean()) == pytest.approx(1, abs=0.2)
-        assert float((ours.mean((0, 2, 3)) - theirs.mean((0, 2, 3))).abs().max()) < 0.015
+    def test_the_same_turn_moves_colours_the_same_way_as_in_torchvision(self, patches, hue):
+        x = patches[:200].float() / 255
+        ours = shown(patches[:200], replace(COLOURS, hue=hue))
+        turns = (hue * (2 * drawn("hue", 200)[:, 0] - 1)).tolist()
+        theirs = torch.stack([TF.adjust_hue(picture, turn) for picture, turn in zip(x, turns, strict=True)])
+        moved = float((theirs - x).abs().mean())
+        assert float((ours - x).abs().mean()) == pytest.approx(moved, rel=0.25)  # the circle is longer than the hexagon in it
+        assert float((ours - theirs).abs().mean()) < 0.95 * moved  # 2.2 in the other direction
+        assert float((ours.mean((0, 2, 3)) - theirs.mean((0, 2, 3))).abs().max()) < 0.007
 
 
 class TestOrder:
@@ -148,51 +143,54 @@ class TestOrder:
 class TestColourStatistics:
     """The colours of many views of photographs against those of torchvision's pipeline on the same photographs.
 
-    The pictures are the same on both sides, the draws are not. Two runs of torchvision's own pipeline with different seeds differ by up to 0.006 in the mean
-    of a channel, 0.003 in the standard deviation within pictures and 0.02 of the histogram's mass at this number of pictures. Two things add to that for us: one clamp at the end instead
-    of one after each operation (it keeps some more colour in bright pictures), and hue in the YIQ plane (which has blue and yellow elsewhere).
+    The pictures are the same on both sides, the draws are not: two runs of torchvision's own pipeline with other seeds differ by
+    0.003 in the mean of a channel, 0.002 in the deviation within pictures and 0.015 of the histogram's mass at this number of
+    draws. Two things add to that. There is one clamp at the end instead of one after each operation, so that pictures that were
+    too bright on the way keep more contrast and colour. And hue goes round a circle, not a hexagon.
     """
 
-    def theirs(self, patches: Tensor, transform: Callable[[Tensor], Tensor]) -> Tensor:
+    @pytest.fixture(scope="class")
+    def many(self, patches) -> Tensor:
+        return patches.unfold(2, 12, 12).unfold(3, 12, 12).permute(0, 2, 3, 1, 4, 5).reshape(2400, 3, 12, 12).contiguous()
+
+    def theirs(self, source: Tensor, transform: Callable[[Tensor], Tensor]) -> Tensor:
         torch.manual_seed(0)
-        return torch.stack([transform(picture) for picture in patches.float() / 255])
+        return torch.stack([transform(picture) for picture in source.float() / 255])
 
     def differences(self, ours: Tensor, theirs: Tensor) -> tuple[float, float, float]:
-        """Largest over channels: of the means, of the standard deviations within pictures, share of the histogram's mass that has to move."""
+        """Of the channels' means, of the deviations within pictures, and the share of the histogram's mass that has to move."""
         mean = (ours.mean((0, 2, 3)) - theirs.mean((0, 2, 3))).abs().max()
-        spread = (ours.std((2, 3)).mean(0) - theirs.std((2, 3)).mean(0)).abs().max()
+        deviation = (ours.std((2, 3)).mean(0) - theirs.std((2, 3)).mean(0)).abs().max()
         histograms = [torch.stack([torch.histc(x[:, c], 16, 0, 1) for c in range(3)]) / x[:, 0].numel() for x in (ours, theirs)]
-        return float(mean), float(spread), float((histograms[0] - histograms[1]).abs().sum(1).max() / 2)
+        return float(mean), float(deviation), float((histograms[0] - histograms[1]).abs().sum(1).max() / 2)
 
     @pytest.mark.parametrize(
         ("changes", "transform", "tolerance"),
         [
-            ({"brightness": 0.4}, T.ColorJitter(brightness=0.4), (0.015, 0.006, 0.04)),
-            ({"contrast": 0.4}, T.ColorJitter(contrast=0.4), (0.006, 0.006, 0.03)),
-            ({"saturation": 0.4}, T.ColorJitter(saturation=0.4), (0.006, 0.006, 0.03)),
-            ({"hue": 0.1}, T.ColorJitter(hue=0.1), (0.015, 0.008, 0.10)),
-            ({"grey": 0.2}, T.RandomGrayscale(0.2), (0.006, 0.006, 0.03)),
+            ({"brightness": 0.4}, T.ColorJitter(brightness=0.4), (0.008, 0.004, 0.04)),
+            ({"contrast": 0.4}, T.ColorJitter(contrast=0.4), (0.004, 0.004, 0.02)),
+            ({"saturation": 0.4}, T.ColorJitter(saturation=0.4), (0.004, 0.004, 0.02)),
+            ({"hue": 0.1}, T.ColorJitter(hue=0.1), (0.01, 0.006, 0.06)),
+            ({"grey": 0.2}, T.RandomGrayscale(0.2), (0.004, 0.004, 0.02)),
         ],
     )
-    def test_one_operation(self, patches, changes, transform, tolerance):
-        ours, theirs = shown(patches, replace(COLOURS, **changes)), self.theirs(patches, transform)
-        for difference, limit in zip(self.differences(ours, theirs), tolerance, strict=True):
-            assert difference < limit
+    def test_one_operation(self, many, changes, transform, tolerance):
+        ours, theirs = shown(many, replace(COLOURS, **changes)), self.theirs(many, transform)
+        assert all(found < limit for found, limit in zip(self.differences(ours, theirs), tolerance, strict=True))
 
-    def test_the_usual_pipeline(self, patches):
+    def test_the_usual_pipeline(self, many):
         usual = Policy(crop=STILL.crop, ratio=STILL.ratio, flip=0.0, blur=0.0)
         pipeline = T.Compose([T.RandomApply([T.ColorJitter(0.4, 0.4, 0.4, 0.1)], 0.8), T.RandomGrayscale(0.2)])
-        ours, theirs = shown(patches, usual), self.theirs(patches, pipeline)
-        for difference, limit in zip(self.differences(ours, theirs), (0.02, 0.01, 0.07), strict=True):
-            assert difference < limit
+        ours, theirs = shown(many, usual), self.theirs(many, pipeline)
+        tolerance = (0.01, 0.005, 0.04)
+        assert all(found < limit for found, limit in zip(self.differences(ours, theirs), tolerance, strict=True))
         for statistic in (
             lambda x: x.mean((1, 2, 3)),
             lambda x: x.std((1, 2, 3)),
             lambda x: (x.amax(1) - x.amin(1)).mean((1, 2)),  # how colourful
         ):
-            assert (
-                stats.ks_2samp(statistic(ours).numpy(), statistic(theirs).numpy()).statistic < 0.08
-            )  # 600 on each side: 0.094 at p = 0.01
+            apart = stats.ks_2samp(statistic(ours).numpy(), statistic(theirs).numpy()).statistic
+            assert apart < 0.05  # between equal distributions 2400 draws stay below 0.047 in 99 of 100 cases
 
 
 class TestBlur:
@@ -203,8 +201,8 @@ class TestBlur:
         reach = 2 * round(4 * sigma) + 1
         theirs = TF.gaussian_blur(source.float() / 255, [reach, reach], [sigma, sigma])
         rim = reach // 2
-        assert float((ours - theirs)[:, :, rim:-rim, rim:-rim].abs().max()) < 0.005  # the tails beyond four sigma
-        assert float((ours - theirs).abs().mean()) < 0.005  # at the rim torchvision mirrors the picture; here it just ends
+        assert float((ours - theirs)[:, :, rim:-rim, rim:-rim].abs().max()) < 0.007  # the tails beyond four sigma
+        assert float((ours - theirs).abs().mean()) < 0.007  # at the rim torchvision mirrors the picture; here it just ends
 
     def test_below_a_third_of_a_pixel_nothing_happens_as_in_torchvision(self, patches):
         ours = shown(patches[:20], replace(STILL, blur=1.0, sigma=(0.1, 0.3)))
@@ -230,7 +228,7 @@ class TestBlur:
         source = photos[1][None, :, 200:264, 300:364]
         sharp = shown(source, replace(STILL, rotation=20.0))
         blurred = shown(source, replace(STILL, rotation=20.0, blur=1.0, sigma=(1.5, 1.5)))
-        assert float((blurred - TF.gaussian_blur(sharp, [13, 13], [1.5, 1.5]))[:, :, 6:-6, 6:-6].abs().max()) < 0.005
+        assert float((blurred - TF.gaussian_blur(sharp, [13, 13], [1.5, 1.5]))[:, :, 6:-6, 6:-6].abs().max()) < 0.007
 
 
 class TestNoise:
@@ -238,7 +236,6 @@ class TestNoise:
         half = torch.full((20, 3, 32, 32), 128, dtype=torch.uint8)
         noise = shown(half, replace(STILL, noise=0.1)).double() - 128 / 255
         assert stats.kstest(noise.flatten().numpy() / 0.1, "norm").pvalue > ONE_IN_A_THOUSAND
-        assert float(noise[0].corrcoef().abs().fill_diagonal_(0).max() if noise[0].dim() == 2 else 0.0) == 0.0
         flat = noise.flatten(1)
         assert float((torch.corrcoef(flat) - torch.eye(20)).abs().max()) < 5 / flat.shape[1] ** 0.5
 
@@ -284,15 +281,3 @@ class TestOtherChannelCounts:
         source = torch.cat([patches, patches], 1)[:10, :channels]
         view = views(source, replace(COLOURS, hue=0.5, saturation=1.0, grey=1.0))
         assert float((view.x - (source / 127.5 - 1)).abs().max()) < 1e-5
-
-
-def test_torch_functional_is_what_the_blur_is_compared_with():
-    """torchvision's Gaussian blur is a convolution over the mirrored picture, as its documentation says."""
-    x = torch.rand(1, 1, 9, 9, generator=torch.Generator().manual_seed(0))
-    weights = torch.exp(-0.5 * (torch.arange(-2, 3) / 1.0) ** 2)
-    weights = weights / weights.sum()
-    kernel = (weights[:, None] * weights)[None, None]
-    assert (
-        float((TF.gaussian_blur(x, [5, 5], [1.0, 1.0]) - F.conv2d(F.pad(x, [2] * 4, mode="reflect"), kernel)).abs().max())
-        < 1e-6
-    )

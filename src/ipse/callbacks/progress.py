@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -12,14 +15,11 @@ from torch import nn
 
 
 class Progress:
-    """A bar with steps, loss, speed and the time left, on stderr; plain lines now and then where stderr is no terminal."""
+    """A bar with steps, loss, speed and the time left, on stderr; where that is no terminal, a line at every tenth of the way."""
 
     def __init__(self, title: str):
         self.title = title
         self.console = Console(stderr=True)
-
-    def start(self, steps: int, first: int) -> None:
-        self.steps, self.next_line = steps, 0.0
         columns = (
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -29,21 +29,27 @@ class Progress:
             TextColumn("left"),
             TimeRemainingColumn(compact=True),
         )
-        self.bar = Bar(*columns, console=self.console, disable=not sys.stderr.isatty(), refresh_per_second=4)
+        plain = not (sys.stderr.isatty() and self.console.is_interactive)
+        self.bar = Bar(*columns, console=self.console, disable=plain, refresh_per_second=4)
+
+    def start(self, steps: int, first: int) -> None:
+        self.steps, self.first, self.began, self.next_line = steps, first, time.perf_counter(), 0.0
         self.bar.start()
         self.task = self.bar.add_task(self.title, total=steps, completed=first, numbers="")
 
     def record(self, method: nn.Module, record: dict[str, Any]) -> None:
+        done = record["step"] + 1
         numbers = f"loss {record['loss']:.3f}  {record['images_per_second']:.0f} images/s"
-        numbers += "".join(f"  {k.removeprefix('watch/')} {v:.3g}" for k, v in record.items() if k.startswith("watch/"))
-        self.bar.update(self.task, completed=record["step"] + 1, numbers=numbers)
-        share = (record["step"] + 1) / self.steps
-        if self.bar.disable and share >= self.next_line:
-            print(f"{self.title}: {share:4.0%}  step {record['step'] + 1}/{self.steps}  {numbers}", file=sys.stderr)
-            self.next_line = share + 0.1
+        numbers += "".join(f"  {name[6:]} {value:.3g}" for name, value in record.items() if name.startswith("watch/"))
+        self.bar.update(self.task, completed=done, numbers=numbers)
+        if self.bar.disable and done / self.steps >= self.next_line:
+            self.next_line = math.floor(10 * done / self.steps + 1) / 10
+            seconds = (time.perf_counter() - self.began) / max(1, done - self.first) * (self.steps - done)
+            left = f"  left {timedelta(seconds=round(seconds))}" if done < self.steps else ""
+            print(f"{self.title}: {done / self.steps:4.0%}  step {done}/{self.steps}  {numbers}{left}", file=sys.stderr)
 
     def event(self, step: int, text: str) -> None:
-        self.console.print(f"step {step}: {text}", style="yellow")
+        self.console.print(f"step {step}: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         self.bar.stop()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
-from ipse.data import Data
 from ipse.jobs.evaluate import MEANINGS, measure
 from ipse.jobs.report import write_report
 from ipse.jobs.run import Run
+
+if TYPE_CHECKING:
+    from ipse.data import Data
 
 JUDGED = 10_000  # samples of each part that the closing judgement looks at; `ipse evaluate` takes all
 
@@ -38,12 +41,12 @@ def _note(run: Run, **numbers: dict[str, float]) -> None:
 
 
 def _show(run: Run, data: Data) -> None:
-    start = next((line["start"] for line in run.history() if "start" in line), {})
+    start: dict[str, float] = next((line["start"] for line in run.history() if "start" in line), {})
     print(f"{'measure':21}{'learned':>10}{'at start':>10}")
     for name, value in run.evaluation.items():
-        labelled = MEANINGS[name].needs_labels
-        learned, before = (f"{v:.1%}" if labelled else f"{v:.3g}" for v in (value, start.get(name, float("nan"))))
-        print(f"{name:21}{learned:>10}{before:>10}   {MEANINGS[name].text}")
+        number = "{:.1%}" if MEANINGS[name].needs_labels else "{:.3g}"
+        before = number.format(start[name]) if name in start else ""
+        print(f"{name:21}{number.format(value):>10}{before:>10}   {MEANINGS[name].text}")
     if data.skipped:
         print(f"skipped {len(data.skipped)} unreadable samples: {run.path / 'skipped.jsonl'}")
     print(f"encoder: {run.path / 'encoder.safetensors'}")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from ipse.errors import UserError
-from ipse.jobs.run import Run, matching
+from ipse.jobs.files import whole
+from ipse.jobs.run import Run, data_for
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ipse.data import Data
 
 
 def embed(
@@ -14,45 +20,53 @@ def embed(
     data: Annotated[Any, "data in any form that `ipse pretrain` takes"],
     *,
     out: Annotated[str | Path, "FILE.npz or FILE.parquet"],
-    labels: Annotated[str | Path | None, "CSV with the columns path,label"] = None,
+    labels: Annotated[str | Path | None, "CSV with the columns path,label; most labels may be empty"] = None,
 ) -> Path:
     """Write the embedding of every sample with its name and label.
 
-    An .npz file holds `z` (N, dim) float32, `name`, `label` (empty where there is none) and `split`; a .parquet file the same as columns.
+    An .npz file holds `z` (N, dim) float32, `name`, `label` (empty where there is none) and `split`; a .parquet file the same as
+    columns.
+
+    Raises UserError for other endings, for data that does not fit the encoder, and where the file cannot be written.
     """
     path = Path(out)
-    if path.suffix not in (".npz", ".parquet"):
+    writers = {".npz": _npz, ".parquet": _parquet}
+    if path.suffix not in writers:
         raise UserError(f"--out {path}: embeddings are written to .npz or .parquet")
-    import numpy as np
-
-    from ipse.data import open_data
     from ipse.metrics.embedding import embeddings
 
     encoder = Run.open(run).encoder
-    opened = open_data(data, labels=labels, size=encoder.size)
-    splits = {"train": opened.train} | ({"test": opened.test} if opened.test is not None else {})
-    z = np.concatenate([embeddings(encoder, matching(part, encoder), encoder.size).numpy() for part in splits.values()])
-    names = [str(name) for part in splits.values() for name in part.names]
-    text = np.array([*opened.classes, ""])
-    label = np.concatenate([text[part.y] for part in splits.values()])  # -1, no label, is the empty word at the end
-    split = np.repeat(list(splits), [len(part) for part in splits.values()])
-    temporary = path.with_name(path.name + ".part")
-    try:
-        if path.suffix == ".npz":
-            with open(temporary, "wb") as file:
-                np.savez(file, z=z, name=np.array(names), label=label, split=split)
-        else:
-            _parquet(temporary, z, names, label.tolist(), split.tolist())
-        temporary.replace(path)
-    except OSError as e:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {e.strerror or e}") from e
+    opened = data_for(encoder, data, labels)
+    with whole(path) as draft:
+        z = [embeddings(encoder, part, encoder.size).numpy() for part in (opened.train, opened.test) if part is not None]
+        writers[path.suffix](draft, _columns(opened, z))
     return path
 
 
-def _parquet(path: Path, z: Any, names: list[str], labels: list[str], splits: list[str]) -> None:
+def _columns(data: Data, z: list[np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
+    import numpy as np
+
+    splits = {"train": data.train} | ({"test": data.test} if data.test is not None else {})
+    words = np.array([*data.classes, ""])  # -1, no label, is the empty word at the end
+    return {
+        "z": np.concatenate(z),
+        "name": np.array([name for part in splits.values() for name in part.names]),
+        "label": np.concatenate([words[part.y] for part in splits.values()]),
+        "split": np.repeat(list(splits), [len(part) for part in splits.values()]),
+    }
+
+
+def _npz(path: Path, columns: dict[str, np.ndarray[Any, Any]]) -> None:
+    import numpy as np
+
+    arrays: Any = columns
+    np.savez(path, **arrays)
+
+
+def _parquet(path: Path, columns: dict[str, np.ndarray[Any, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    z = columns.pop("z")
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(z.reshape(-1)), z.shape[1])
-    pq.write_table(pa.table({"name": names, "label": labels, "split": splits, "z": vectors}), path)
+    pq.write_table(pa.table({**{name: pa.array(column.tolist()) for name, column in columns.items()}, "z": vectors}), path)

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from ipse.errors import Interrupted
 
 if TYPE_CHECKING:
     from ipse.models import Encoder as Network
 
 Array = np.ndarray[Any, Any]
 
+FEWEST, _ROWS = 4, 1024
+
 
 class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc, unused-ignore]
     """Learns to embed pictures from the pictures alone: `Encoder(method="simclr", minutes=2).fit(X).transform(X)`.
 
-    X: (N, D), with rows that are square pictures where D is a square number, (N, H, W), (N, H, W, C) or (N, C, H, W). uint8 is taken as it is; other
-    numbers are scaled by the range seen in `fit`. `transform` gives float32 (N, dim). y is ignored. The parameters are those of `ipse.pretrain`.
+    X: (N, D), with rows that are square pictures where D is a square number, (N, H, W), (N, H, W, C) or (N, C, H, W). uint8 is
+    taken as it is; other numbers are scaled by the range seen in `fit`. `transform` gives float32 (N, dim). y is ignored.
+
+    The parameters are those of `ipse.pretrain`, but for random_state, which is its seed, and verbose, which shows its progress bar.
+    After `fit`, `network_` is the encoder, a torch module.
     """
 
     def __init__(
@@ -34,12 +43,19 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         minutes: float | None = None,
         batch_size: int | None = None,
         lr: float | None = None,
+        optimizer: str | None = None,
+        weight_decay: float | None = None,
+        clip: float | None = None,
+        schedule: str = "cosine",
         plus: Sequence[str] = (),
-        set: Mapping[str, Any] | None = None,
-        views: Mapping[str, Any] | None = None,
+        set: Sequence[str] | Mapping[str, Any] = (),
+        views: Sequence[str] | Mapping[str, Any] = (),
         image_size: int | None = None,
         devices: int = 1,
-        random_state: int = 0,
+        precision: str = "auto",
+        compile: bool = False,
+        pretrained: bool = False,
+        random_state: int | np.random.RandomState | None = 0,
         verbose: bool = False,
     ):
         self.method = method
@@ -49,56 +65,82 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.minutes = minutes
         self.batch_size = batch_size
         self.lr = lr
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.clip = clip
+        self.schedule = schedule
         self.plus = plus
         self.set = set
         self.views = views
         self.image_size = image_size
         self.devices = devices
+        self.precision = precision
+        self.compile = compile
+        self.pretrained = pretrained
         self.random_state = random_state
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Encoder:
-        """Learns from X (N, ...), N at least 4; raises ValueError for NaN and infinite values."""
+        """Learns from X (N, ...), N at least 4; raises ValueError for NaN and infinite values, UserError for wrong parameters."""
         from ipse.jobs.pretrain import learn
 
-        x = self._check(X, reset=True)
-        if len(x) < 4:
-            raise ValueError(f"n_samples={len(x)} is too few to learn from: at least 4 are needed")
+        x = self._checked(X, reset=True)
+        if len(x) < FEWEST:
+            raise ValueError(f"n_samples={len(x)} is too few to learn from: at least {FEWEST} are needed")
+        self.shape_ = x.shape[1:]
         self.range_ = (0.0, 255.0) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
-        words = {
-            name: getattr(self, name)
-            for name in ("method", "encoder", "epochs", "steps", "minutes", "batch_size", "lr", "image_size", "devices")
-        }
-        words |= {
-            "plus": tuple(self.plus),
-            "set": dict(self.set or {}),
-            "views": dict(self.views or {}),
-            "seed": int(self.random_state),
-        }
+        words = {name: value for name, value in self.get_params(deep=False).items() if name not in ("random_state", "verbose")}
         with tempfile.TemporaryDirectory() as folder:
-            self.network_ = learn(self._bytes(x), Path(folder), quiet=not self.verbose, **words)
+            try:
+                self.network_: Network = learn(
+                    self._bytes(x), Path(folder), quiet=not self.verbose, seed=self._seed(), tensorboard=False, **words
+                )
+            except Interrupted:
+                raise KeyboardInterrupt from None
         self._n_features_out = self.network_.dim
         return self
 
     def transform(self, X: Any) -> Array:
-        """Embeddings (N, dim) float32 of X (N, ...)."""
+        """Embeddings (N, dim) float32 of X (N, ...), whose pictures have the shape of those in `fit`."""
         check_is_fitted(self)
         from ipse.data import open_data
         from ipse.metrics.embedding import embeddings
 
-        network: Network = self.network_
-        images = open_data(self._bytes(self._check(X, reset=False)), size=network.size).train
-        return np.asarray(embeddings(network, images, network.size).numpy())
+        x = self._checked(X, reset=False)
+        if x.shape[1:] != self.shape_:
+            raise ValueError(f"X holds pictures of the shape {x.shape[1:]}, but Encoder was fitted to {self.shape_}")
+        size = self.network_.size
+        return embeddings(self.network_, open_data(self._bytes(x), size=size).train, size).numpy()
 
-    def _check(self, X: Any, *, reset: bool) -> Array:
-        if np.ndim(X) > 2:
-            return np.asarray(check_array(X, allow_nd=True, dtype=None))
-        checked = validate_data(self, X, reset=reset, dtype="numeric")
-        return np.asarray(checked)
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _checked(self, X: Any, *, reset: bool) -> Array:
+        """X as an array of finite numbers; as rows it has to have as many columns, of the same names, as in `fit`."""
+        rows = X if hasattr(X, "ndim") else np.asarray(X)
+        if rows.ndim <= 2:
+            checked: Array = validate_data(self, X, reset=reset, dtype="numeric")
+            return checked
+        if reset:
+            for name in {"n_features_in_", "feature_names_in_"} & self.__dict__.keys():
+                delattr(self, name)  # of an earlier fit to rows
+        pictures: Array = check_array(rows, allow_nd=True, dtype="numeric")
+        return pictures
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _bytes(self, x: Array) -> Array:
         """The values as bytes, by the range of the data that was learned from."""
-        if x.dtype == np.uint8:
-            return x
         low, high = self.range_
-        return np.clip((x.astype(np.float64) - low) * (255 / ((high - low) or 1.0)), 0, 255).round().astype(np.uint8)
+        if x.dtype == np.uint8 and (low, high) == (0, 255):
+            return x
+        scaled = np.empty(x.shape, np.uint8)
+        for start in range(0, len(x), _ROWS):
+            part = x[start : start + _ROWS].astype(np.float64)
+            scaled[start : start + _ROWS] = np.clip((part - low) * (255 / ((high - low) or 1.0)), 0, 255).round()
+        return scaled

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json as json_format
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from ipse.errors import UserError, unknown
+from ipse.jobs.files import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,16 +30,23 @@ class Meaning(NamedTuple):
 MEANINGS: Mapping[str, Meaning] = {
     "knn": Meaning(
         "Share of held-out samples whose label most of their 20 nearest neighbours have (weighted by cosine similarity).",
-        True,
-        True,
+        higher_is_better=True,
+        needs_labels=True,
     ),
-    "linear": Meaning("Share of held-out samples that a linear classifier on the frozen embeddings gets right.", True, True),
-    "rankme": Meaning("Smooth count of the directions that the embeddings use; near 1 means collapse.", True),
-    "effective-dimension": Meaning("Directions that carry the variance of the embeddings, weighted by their share.", True),
+    "linear": Meaning(
+        "Share of held-out samples that a linear classifier on the frozen embeddings gets right.",
+        higher_is_better=True,
+        needs_labels=True,
+    ),
+    "rankme": Meaning("Smooth count of the directions that the embeddings use; near 1 means collapse.", higher_is_better=True),
+    "effective-dimension": Meaning(
+        "Directions that carry the variance of the embeddings, weighted by their share.", higher_is_better=True
+    ),
     "alignment": Meaning(
-        "Mean squared distance between the embeddings of two views of one sample; 0 means that views do not matter.", False
+        "Mean squared distance between the embeddings of two views of one sample; 0 means that views do not matter.",
+        higher_is_better=False,
     ),
-    "uniformity": Meaning("How evenly the embeddings cover the sphere; more negative is more even.", False),
+    "uniformity": Meaning("How evenly the embeddings cover the sphere; more negative is more even.", higher_is_better=False),
 }
 
 
@@ -44,15 +54,17 @@ def evaluate(
     run: Annotated[str | Path, "a run's folder, or any timm model name"],
     data: Annotated[Any, "what to judge it on; default: the run's own data"] = None,
     *,
-    metrics: Annotated[Sequence[str], f"any of {','.join(MEANINGS)}; default: all that the data allows"] = (),
-    labels: Annotated[str | Path | None, "CSV with the columns path,label"] = None,
+    metrics: Annotated[Sequence[str], f"any of {', '.join(MEANINGS)}; default: all that the data allows"] = (),
+    labels: Annotated[str | Path | None, "CSV with the columns path,label; most labels may be empty"] = None,
     json: Annotated[str | Path | None, "also write the numbers to this file"] = None,
     seed: Annotated[int, "which samples are held out, where the data has no test part"] = 0,
     quiet: Annotated[bool, "no table"] = False,
 ) -> dict[str, float]:
     """Judge an encoder on data, with labels and without.
 
-    Labels of the training part fit the neighbours and the linear classifier, the test part is scored; data without one is split 80 to 20.
+    Labels of the training part fit the neighbours and the linear classifier, the test part is scored; data without one is split 80
+    to 20.
+
     Raises UserError for unknown metrics and for metrics whose labels the data does not have.
     """
     from ipse.jobs import names
@@ -61,9 +73,15 @@ def evaluate(
     if wrong := [word for word in words if word not in MEANINGS]:
         raise unknown("metric", wrong[0], MEANINGS)
     encoder, opened = _open(run, data, labels)
-    numbers = measure(encoder, opened, words or None, seed=seed)
-    if json is not None:
-        _write(Path(json), {"run": str(run), "data": str(data) if isinstance(data, (str, Path)) else None, "metrics": numbers})
+    with nullcontext() if json is None else whole(json) as draft:
+        numbers = measure(encoder, opened, words or None, seed=seed)
+        if draft is not None:
+            content = {
+                "run": str(run),
+                "data": str(data) if isinstance(data, (str, Path)) else opened.name,
+                "metrics": {name: value if math.isfinite(value) else None for name, value in numbers.items()},
+            }
+            draft.write_text(json_format.dumps(content, indent=2) + "\n")
     if not quiet:
         show(numbers)
     return numbers
@@ -73,16 +91,14 @@ def measure(
     encoder: Encoder, data: Data, words: Sequence[str] | None = None, *, seed: int = 0, limit: int | None = None
 ) -> dict[str, float]:
     """The measures by name: those asked for, or all that the data allows. limit: at most so many samples of each part."""
-    train, test = parts(data, seed, limit)
-    labelled = _labelled(train, test)
-    if words is None:
-        words = [k for k, m in MEANINGS.items() if labelled or not m.needs_labels]
-    elif not labelled and (unable := [w for w in words if MEANINGS[w].needs_labels]):
-        raise UserError(
-            f"--metrics {','.join(unable)}: needs labels of at least two classes, and {data.name} has none; give --labels, or class folders"
-        )
     from ipse.metrics.embedding import embeddings
 
+    train, test = parts(data, seed, limit)
+    lack = _lack_of_labels(train, test)
+    if words is None:
+        words = [name for name, meaning in MEANINGS.items() if not (lack and meaning.needs_labels)]
+    elif lack and (unable := [word for word in words if MEANINGS[word].needs_labels]):
+        raise UserError(f"--metrics {','.join(unable)}: needs labels, and {data.name} {lack}; give --labels, or class folders")
     return numbers(words, encoder, train, test, *(embeddings(encoder, part, encoder.size) for part in (train, test)))
 
 
@@ -122,7 +138,9 @@ def parts(data: Data, seed: int = 0, limit: int | None = None) -> tuple[Images, 
         train, test = data.train, data.test
     else:
         fit, held = holdout(data.train, 0.2, seed=seed)
-        train, test = data.train.subset(fit), data.train.subset(held)
+        if not len(held):  # no class has two samples: the split cannot go by class
+            fit, held = holdout(data.train.relabelled(np.full_like(data.train.y, -1)), 0.2, seed=seed)
+        train, test = data.train.subset(fit), data.train.subset(held if len(held) else fit)
     if limit:
         spread = (np.linspace(0, len(p) - 1, min(limit, len(p))).astype(np.int64) for p in (train, test))
         train, test = (p.subset(i) for p, i in zip((train, test), spread, strict=True))
@@ -137,10 +155,16 @@ def show(numbers: Mapping[str, float]) -> None:
         print(f"  {name:20} {text:>8}   {meaning.text}")
 
 
-def _labelled(train: Images, test: Images) -> bool:
+def _lack_of_labels(train: Images, test: Images) -> str:
+    """What the labels lack to judge by; '' where they will do."""
     import numpy as np
 
-    return len(np.unique(train.y[train.y >= 0])) > 1 and bool((test.y >= 0).any())
+    classes = len(np.unique(train.y[train.y >= 0]))
+    if classes == 0:
+        return "has none"
+    if classes == 1:
+        return "has one class only"
+    return "" if test.labelled else "has none in its test part"
 
 
 def _alignment(encoder: Encoder, images: Images, samples: int = 2000) -> float:
@@ -164,28 +188,24 @@ def _open(run: str | Path, data: Any, labels: str | Path | None) -> tuple[Encode
     """The encoder of a run, or a pretrained timm model, with the data to judge it on."""
     from ipse import models
     from ipse.data import open_data
-    from ipse.jobs.run import Run, matching
+    from ipse.jobs.run import Run, data_for, matching
 
-    if Path(run).is_dir():
+    if Path(run).exists() or len(Path(run).parts) > 1:
         opened_run = Run.open(run)
         encoder = opened_run.encoder
-        opened = opened_run.data() if data is None else open_data(data, labels=labels, size=encoder.size)
-    else:
-        size = models.usual_size(str(run))
-        if size is None:
-            raise UserError(f"{str(run)!r} is an encoder without weights: give the folder of a run, or a timm model name")
-        if data is None:
-            raise UserError(f"name the data to judge {run} on, for example `ipse evaluate {run} photos/`")
-        opened = open_data(data, labels=labels, size=size)
-        encoder = models.create(str(run), opened.train.channels, size, pretrained=True).eval()
-    matching(opened.train, encoder)
-    return encoder, opened
-
-
-def _write(path: Path, content: Any) -> None:
+        if data is not None:
+            return encoder, data_for(encoder, data, labels)
+        own = opened_run.data(labels)
+        matching(own.train, encoder)
+        return encoder, own
+    name = str(run)
     try:
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(json_format.dumps(content, indent=2) + "\n")
-        temporary.replace(path)
-    except OSError as e:
-        raise UserError(f"cannot write {path}: {e.strerror}") from e
+        size = models.usual_size(name)
+    except UserError as e:
+        raise UserError(f"no run {name!r}: there is no such folder, and as an encoder of timm: {e}") from None
+    if size is None:
+        raise UserError(f"{name!r} is an encoder without weights: give the folder of a run, or a timm model name")
+    if data is None:
+        raise UserError(f"name the data to judge {name} on, for example `ipse evaluate {name} photos/`")
+    opened = open_data(data, labels=labels, size=size)
+    return models.create(name, opened.train.channels, size, pretrained=True).eval(), opened

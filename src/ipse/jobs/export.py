@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ipse.errors import UserError, requires
+from ipse.jobs.files import whole
 from ipse.jobs.run import Run
 
 if TYPE_CHECKING:
@@ -17,27 +19,25 @@ def export(
     run: Annotated[str | Path, "a run's folder"],
     *,
     format: Annotated[str, "safetensors, timm or onnx"],
-    out: Annotated[str | Path, "the file to write"],
+    out: Annotated[str | Path, "the file to write: FILE.safetensors or FILE.onnx"],
 ) -> Path:
     """Write the encoder of a run for other programs.
 
-    safetensors: the weights, with how to build the encoder in the file's metadata (`ipse.load` opens it). timm: the weights under timm's names, for
-    `timm.create_model(NAME, num_classes=0, checkpoint_path=FILE)`; only for timm's encoders. onnx: a graph from `image` (N, C, S, S) in [-1, 1] to
-    `embedding` (N, dim), any N.
+    safetensors: the weights, with how to build the encoder in the file's metadata; `ipse.load` opens it. timm: the weights under
+    timm's names, for `timm.create_model(NAME, num_classes=0, checkpoint_path=FILE)`; only for timm's encoders, and with how to
+    open it in the metadata. onnx: a graph from `image` (N, C, S, S) in [-1, 1] to `embedding` (N, dim), any N.
+
+    Raises UserError for other formats and endings, for encoders that a format cannot hold, and where the file cannot be written.
     """
     writers = {"safetensors": _safetensors, "timm": _timm, "onnx": _onnx}
     if format not in writers:
         raise UserError(f"--format {format}: there are {', '.join(writers)}")
-    encoder, path = Run.open(run).encoder, Path(out)
-    temporary = path.with_name(path.stem + ".part" + path.suffix)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writers[format](encoder, temporary)
-        temporary.replace(path)
-    except OSError as e:
-        raise UserError(f"cannot write {path}: {e.strerror or e}") from e
-    finally:
-        temporary.unlink(missing_ok=True)
+    path, ending = Path(out), ".onnx" if format == "onnx" else ".safetensors"
+    if path.suffix != ending:  # timm, for one, tells by it how to read the file
+        raise UserError(f"--out {path}: the name of a file in the format {format} ends in {ending}")
+    encoder = Run.open(run).encoder
+    with whole(path) as draft:
+        writers[format](encoder, draft)
     return path
 
 
@@ -53,34 +53,36 @@ def load(path: str | Path) -> Encoder:
         with safe_open(path, framework="pt") as file:
             description = json.loads((file.metadata() or {})["ipse"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        encoder = models.create(**description)
+        encoder.load_state_dict(tensors)
+    except KeyError:
+        raise UserError(f"{path} is no encoder that ipse wrote: its metadata does not say how to build one") from None
     except Exception as e:
-        raise UserError(f"{path} is no encoder that ipse wrote ({str(e).splitlines()[0][:100]})") from e
-    encoder = models.create(**description)
-    encoder.load_state_dict(tensors)
+        raise UserError(f"{path} is no encoder that ipse wrote: {' '.join(str(e).split())[:120]}") from e
     return encoder.eval()
 
 
 def _safetensors(encoder: Encoder, path: Path) -> None:
-    from safetensors.torch import save_file
-
-    description = {"name": encoder.name, **encoder.options()}
-    save_file(
-        {k: v.contiguous() for k, v in encoder.state_dict().items()},
-        path,
-        metadata={"format": "pt", "ipse": json.dumps(description)},
-    )
+    _save(encoder.state_dict(), path, ipse=json.dumps({"name": encoder.name, **encoder.options()}))
 
 
 def _timm(encoder: Encoder, path: Path) -> None:
-    from safetensors.torch import save_file
-
     from ipse.models.timm_door import TimmEncoder
 
     if not isinstance(encoder, TimmEncoder):
         raise UserError(
             f"encoder {encoder.name!r} is not timm's: export it as safetensors or onnx, or train with a timm encoder such as resnet18"
         )
-    save_file({k: v.contiguous() for k, v in encoder.model.state_dict().items()}, path, metadata={"format": "pt"})
+    options: dict[str, Any] = {"num_classes": 0, "in_chans": encoder.channels}
+    if hasattr(getattr(encoder.model, "patch_embed", None), "img_size"):  # positions belong to one size
+        options["img_size"] = encoder.size
+    _save(encoder.model.state_dict(), path, timm=json.dumps({"model_name": encoder.name, **options}))
+
+
+def _save(tensors: dict[str, Any], path: Path, **metadata: str) -> None:
+    from safetensors.torch import save
+
+    path.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}, metadata={"format": "pt", **metadata}))
 
 
 def _onnx(encoder: Encoder, path: Path) -> None:
@@ -91,15 +93,21 @@ def _onnx(encoder: Encoder, path: Path) -> None:
         import onnxscript  # noqa: F401
     except ImportError:
         raise requires("onnx", "ONNX export") from None
-    example: Any = torch.zeros(2, encoder.channels, encoder.size, encoder.size)
-    program = torch.onnx.export(
-        encoder,
-        (example,),
-        dynamo=True,
-        input_names=["image"],
-        output_names=["embedding"],
-        dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
-        verbose=False,
-    )
+    example = torch.zeros(2, encoder.channels, encoder.size, encoder.size)
+    any_number: Any = ({0: torch.export.Dim("n", min=1)},)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            graph = torch.export.export(encoder, (example,), dynamic_shapes=any_number)
+        except Exception:  # code that counts pictures in Python can be followed at half the speed only
+            graph = torch.export.export(encoder, (example,), dynamic_shapes=any_number, strict=True)
+        program = torch.onnx.export(
+            graph,
+            dynamo=True,
+            input_names=["image"],
+            output_names=["embedding"],
+            dynamic_shapes=any_number,
+            verbose=False,
+        )
     assert program is not None
     program.save(str(path), external_data=False)

@@ -99,5 +99,6 @@ def _spoken(hint: Any) -> str:
 
 
 def _example(parameter: inspect.Parameter) -> str:
-    default = parameter.default
-    return str(list(default)) if isinstance(default, tuple) else str(default)
+    """The default, as it would be typed."""
+    text: str = yaml.safe_dump(parameter.default, default_flow_style=True)
+    return text.removesuffix("\n...\n").strip().replace(" ", "")

@@ -7,6 +7,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from ipse.errors import UserError
+from ipse.jobs.files import whole
+from ipse.papers import Paper
+
+_EXPECTS = {"search": "WORDS", "show": "a KEY", "page": "a FILE.html"}
+_OPTIONS = {"method": "--method", "regularizer": "--plus", "schedule": "--schedule", "metric": "--metrics, --watch"}
+_ELSE = {
+    "encoders (--encoder)": {
+        "small_conv": "a small convolutional network for 8 to 64 px",
+        "small_vit, tiny_vit": "small vision transformers for 8 to 64 px",
+        "any timm name": "resnet18, vit_tiny_patch16_224, convnext_atto, ...",
+    },
+    "data": {
+        "digits, mnist5k": "ship with ipse's dependencies",
+        "cifar10, fashion-mnist": "found in $IPSE_DATA or the cache, else downloaded",
+        "anything of yours": "a folder of pictures, .npy, .npz, .parquet, .tar",
+    },
+}
 
 
 def papers(
@@ -18,20 +35,19 @@ def papers(
     """List the papers of the catalogue by job, search them by meaning, show one, or write them all as a page with search."""
     from ipse.papers import show
 
-    width = shutil.get_terminal_size((110, 24)).columns
+    width = _width()
     if action is None:
         return show.list_text(width)
     if not words:
-        raise UserError(
-            f"ipse papers {action} needs {'a FILE.html' if action == 'page' else 'a KEY' if action == 'show' else 'WORDS'}"
-        )
+        raise UserError(f"ipse papers {action} needs {_EXPECTS[action]}")
     if action == "search":
         return show.search_text(words, width)
     if action == "show":
         return show.show_text(words, width)
     from ipse.papers.page import write_page
 
-    write_page(Path(words))
+    with whole(words) as draft:
+        write_page(draft)
     return f"catalogue: {Path(words).resolve().as_uri()}"
 
 
@@ -39,32 +55,24 @@ def methods() -> str:
     """List what exists: methods, regularizers, schedules, measures, encoders and data sets by name."""
     from ipse import papers as catalogue
 
-    width = shutil.get_terminal_size((110, 24)).columns
+    groups = {
+        f"{role}s ({option})": {_name(paper): paper.summary for paper in catalogue.of(kind=role) if paper.role == role}
+        for role, option in _OPTIONS.items()
+    }
     lines = []
-    for role, option in (
-        ("method", "--method"),
-        ("regularizer", "--plus"),
-        ("schedule", "--schedule"),
-        ("metric", "--metrics, --watch"),
-    ):
-        lines.append(f"{role}s ({option})")
-        for paper in catalogue.of(kind=role):
-            if paper.role == role:
-                name = (paper.entry or "").rpartition(":")[2] if role == "schedule" else paper.key
-                text = f"  {name:22}{paper.summary}"
-                lines.append(text if len(text) <= width else text[: width - 1].rsplit(" ", 1)[0] + " …")
-    lines += [
-        "encoders (--encoder)",
-        f"  {'small_conv':22}a small convolutional network for 8 to 64 px",
-        f"  {'small_vit, tiny_vit':22}small vision transformers for 8 to 64 px",
-    ]
-    lines += [
-        f"  {'any timm name':22}resnet18, vit_tiny_patch16_224, convnext_atto, ...",
-        "data",
-        f"  {'digits, mnist5k':24}ship with ipse's dependencies",
-    ]
-    lines += [
-        f"  {'cifar10, fashion-mnist':24}found in $IPSE_DATA or the cache, else downloaded",
-        f"  {'anything of yours':24}a folder of pictures, .npy, .npz, .parquet, .tar",
-    ]
+    for head, rows in (groups | _ELSE).items():
+        lines += [head, *(_cut(f"  {name:24}{text}", _width()) for name, text in rows.items())]
     return "\n".join(lines)
+
+
+def _name(paper: Paper) -> str:
+    """What to type: schedules go by the name of their function."""
+    return (paper.entry or "").rpartition(":")[2] if paper.role == "schedule" else paper.key
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 1].rsplit(" ", 1)[0] + " …"
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((110, 24)).columns

@@ -8,8 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from ipse import __version__
 from ipse.errors import UserError
-from ipse.jobs.run import Run
+from ipse.jobs.run import Run, data_for, matching
 
 if TYPE_CHECKING:
     from ipse.data import Data
@@ -19,13 +20,19 @@ SHOWN, QUERIES, NEIGHBOURS, THUMBNAIL = 1500, 12, 8, 64
 
 def report(
     run: Annotated[str | Path, "a run's folder"],
+    data: Annotated[Any, "the data to show; default: the run's own, where it was then"] = None,
     *,
     out: Annotated[str | Path | None, "where to; default RUN/report.html"] = None,
 ) -> Path:
-    """Write the report of a run: one self-contained HTML file."""
+    """Write the report of a run: one self-contained HTML file.
+
+    Raises UserError when the data is gone or was an array in memory and is not given, and where the file cannot be written.
+    """
     opened = Run.open(run)
-    path = write_report(opened, opened.data(), Path(out) if out is not None else None)
-    return path
+    encoder = opened.encoder
+    shown = opened.data() if data is None else data_for(encoder, data)
+    matching(shown.train, encoder)
+    return write_report(opened, shown, None if out is None else Path(out))
 
 
 def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
@@ -59,7 +66,7 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     ]
     method = papers.find(config["method"])
     page = Report(
-        title=f"{method.title} on {config['data'] or 'an array'}",
+        title=f"{method.title} on {'an array' if config['data'] is None else data.name}",
         subtitle=f"{config['encoder']}, {encoder.dim} dimensions, {config['samples']:,} samples of {config['size']} px. {method.summary}",
         command=config["command"],
         measures=measures,
@@ -75,13 +82,14 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
         config={k: v for k, v in config.items() if k not in ("command", "words")},
         versions={
             "python": platform.python_version(),
-            **{p: version(p) for p in ("ipse", "torch", "timm", "lightning-fabric")},
+            "ipse": __version__,
+            **{package: version(package) for package in ("torch", "timm", "lightning-fabric")},
         },
     )
     try:
         return write(page, path or run.report)
     except OSError as e:
-        raise UserError(f"cannot write the report to {path or run.report}: {e.strerror}") from e
+        raise UserError(f"cannot write the report to {path or run.report}: {e.strerror or e}") from e
 
 
 def _thumbnails(images: Any) -> Any:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ipse.data import Data
     from ipse.models import Encoder
 
+_NEEDED = ("command", "data", "labels", "data_key", "samples", "size", "method", "encoder", "words")
+
 
 @dataclass
 class Run:
@@ -38,12 +40,15 @@ class Run:
     @property
     def config(self) -> dict[str, Any]:
         """What the user asked for and what was made of it."""
+        path = self.path / "config.yaml"
         try:
-            config = yaml.safe_load((self.path / "config.yaml").read_text())
-            if not isinstance(config, dict) or "method" not in config:
-                raise ValueError("no method in it")
-        except (yaml.YAMLError, ValueError, UnicodeDecodeError) as e:
-            raise UserError(f"{self.path / 'config.yaml'} is damaged: {str(e).splitlines()[0]}") from e
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as e:
+            raise UserError(f"{path} is damaged: {' '.join(str(e).split())}") from e
+        if not isinstance(config, dict):
+            raise UserError(f"{path} is damaged: it holds no settings")
+        if missing := [key for key in _NEEDED if key not in config]:
+            raise UserError(f"{path} is damaged: it does not say {', '.join(missing)}")
         return config
 
     @property
@@ -74,28 +79,50 @@ class Run:
         """The measures taken at the end of the run; empty when it has not ended."""
         return next((line["evaluation"] for line in reversed(self.history()) if "evaluation" in line), {})
 
-    def data(self) -> Data:
-        """The data the run learned from; raises UserError when it was an array in memory or is gone."""
+    def data(self, labels: str | Path | None = None) -> Data:
+        """The data the run learned from, with its own labels or those of a CSV; a note on stderr when it has changed since.
+
+        Raises UserError when it was an array in memory or is gone.
+        """
         from ipse.data import open_data
 
         config = self.config
         if config["data"] is None:
             raise UserError(
-                f"{self.path} learned from an array in memory: name the data, for example `ipse evaluate {self.path} photos/`"
+                f"{self} learned from an array in memory, which a run does not keep: give data after {self}, in Python as data="
             )
-        return open_data(config["data"], labels=config["labels"], size=config["size"])
+        try:
+            data = open_data(config["data"], labels=labels or config["labels"], size=config["size"])
+        except UserError as e:
+            raise UserError(f"the data that {self} learned from cannot be opened ({e}): give data after {self}") from e
+        if labels is None and data.key != config["data_key"]:
+            say(f"ipse: note: {config['data']} has changed since {self} learned from it")
+        return data
 
     def embed(self, data: Any) -> np.ndarray[Any, Any]:
-        """Embeddings (N, dim) of data in any form that `ipse pretrain` takes."""
-        from ipse.data import open_data
+        """Embeddings (N, dim) of the training part of data in any form that `ipse pretrain` takes."""
         from ipse.metrics.embedding import embeddings
 
         encoder = self.encoder
-        images = matching(open_data(data, size=encoder.size).train, encoder)
-        return embeddings(encoder, images, encoder.size).numpy()
+        return embeddings(encoder, data_for(encoder, data).train, encoder.size).numpy()
 
     def __str__(self) -> str:
         return str(self.path)
+
+
+def data_for(encoder: Encoder, data: Any, labels: str | Path | None = None) -> Data:
+    """Data in any form, opened as an encoder sees it; a note on stderr says how many samples could not be read.
+
+    Raises UserError when there is nothing to read or the encoder takes another number of channels.
+    """
+    from ipse.data import open_data
+
+    opened = open_data(data, labels=labels, size=encoder.size)
+    matching(opened.train, encoder)
+    if opened.skipped:
+        first = opened.skipped[0]
+        say(f"ipse: note: {len(opened.skipped)} skipped of {opened.name}, the first: {first.name} ({first.reason})")
+    return opened
 
 
 def matching(images: Any, encoder: Encoder) -> Any:
@@ -112,18 +139,19 @@ def command_line(words: dict[str, Any]) -> str:
         option = "--" + name.replace("_", "-")
         if name == "data":
             parts.append(shlex.quote(str(value)))
-        elif value is True:
-            parts.append(option)
+        elif isinstance(value, bool):
+            parts.append(option if value else option.replace("--", "--no-", 1))
         elif isinstance(value, (list, tuple, dict)):
-            items = [f"{k}={_plain(v)}" for k, v in value.items()] if isinstance(value, dict) else list(map(str, value))
+            items = [f"{k}={_as_yaml(v)}" for k, v in value.items()] if isinstance(value, dict) else list(map(str, value))
             parts += [f"{option} {shlex.quote(item)}" for item in items]
         else:
             parts.append(f"{option} {shlex.quote(str(value))}")
     return " ".join(parts)
 
 
-def _plain(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
+def _as_yaml(value: Any) -> str:
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=float("inf"))
+    return text.removesuffix("\n...\n").strip()
 
 
 def say(text: str) -> None:

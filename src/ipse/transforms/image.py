@@ -108,8 +108,10 @@ def make_view(source: Tensor, aspect: Tensor, policy: Policy, size: int, key: in
     if policy.rotation:
         matrix = matrix @ _rotation(draw, aspect, scale, policy.rotation)
     sigma = _blur_sigma(draw, policy) if policy.blur and policy.sigma[1] > 0.3 else None
-    x = _warp(source, matrix, shift, sigma, size, separable=not policy.rotation)
-    x, colour = _recolour(x, _colour_maps(draw, policy, x.shape[1]))
+    needed = (source, matrix, shift, *_colour_maps(draw, policy, source.shape[1]), *(() if sigma is None else (sigma,)))
+    parts = zip(*(t.split(_samples_at_once(source, size)) for t in needed), strict=True)
+    made = [_picture(*part, size=size, separable=not policy.rotation) for part in parts]
+    x, colour = (torch.cat(pieces) if len(made) > 1 else pieces[0] for pieces in zip(*made, strict=True))
     if policy.solarize:
         chosen = draw("solarize") < policy.solarize
         x = torch.where(chosen[:, None, None, None], -x.abs(), x)
@@ -119,6 +121,27 @@ def make_view(source: Tensor, aspect: Tensor, policy: Policy, size: int, key: in
     if policy.cutout:
         x = _cutout(draw, x, policy)
     return View(x, torch.cat([matrix, shift[:, :, None]], dim=2), colour)
+
+
+def _samples_at_once(source: Tensor, size: int, most: int = 1 << 20) -> int:
+    """How many pictures to work on at a time: on a CPU so many that `most` numbers, which fit in its caches, hold them."""
+    _, c, h, w = source.shape
+    return len(source) if source.device.type != "cpu" else max(1, most // (c * max(h * w, size * size)))
+
+
+def _picture(
+    source: Tensor,
+    matrix: Tensor,
+    shift: Tensor,
+    deviation: Tensor,
+    mean: Tensor,
+    sigma: Tensor | None = None,
+    *,
+    size: int,
+    separable: bool,
+) -> tuple[Tensor, Tensor]:
+    """The resampled and recoloured pictures, with the colour map that was applied."""
+    return _recolour(_warp(source, matrix, shift, sigma, size, separable=separable), (deviation, mean))
 
 
 def original(source: Tensor, aspect: Tensor, size: int) -> View:
@@ -230,7 +253,7 @@ def _warp(source: Tensor, matrix: Tensor, shift: Tensor, sigma: Tensor | None, s
 def _along_both(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """rows (B, M, H) times x (B, C, H, W) times columns (B, N, W) transposed: (B, C, M, N)."""
     b, c, h, w = x.shape
-    x = torch.bmm(x.reshape(b, -1, w), columns.transpose(1, 2)).view(b, c, h, -1)
+    x = torch.bmm(x.reshape(b, c * h, w), columns.transpose(1, 2)).view(b, c, h, -1)
     return torch.matmul(rows[:, None], x)
 
 
@@ -313,11 +336,9 @@ def _recolour(x: Tensor, maps: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     b, c, h, w = x.shape
     flat = x.reshape(b, c, h * w)
     offset = (mean - deviation) @ flat.mean(dim=2, keepdim=True)
-    # Channels come last in memory, as convolutions like it: here that costs nothing.
-    y = torch.bmm(flat.transpose(1, 2), deviation.transpose(1, 2) / 127.5)
-    y = y.add_(offset.transpose(1, 2) / 127.5 - 1).clamp_(-1, 1)
+    y = torch.bmm(deviation / 127.5, flat).add_(offset / 127.5 - 1).clamp_(-1, 1)
     constant = deviation.sum(dim=2, keepdim=True) + offset / 127.5 - 1  # the map in terms of colours on [-1, 1]
-    return y.view(b, h, w, c).permute(0, 3, 1, 2), torch.cat([deviation, constant], dim=2)
+    return y.view(b, c, h, w), torch.cat([deviation, constant], dim=2)
 
 
 @cache
@@ -328,15 +349,11 @@ def _grey(channels: int, device: torch.device) -> Tensor:
 
 
 def _hue(turn: Tensor) -> Tensor:
-    """Rotations (B, 3, 3) of the colour plane at constant luma (YIQ), `turn` in whole turns."""
-    to_yiq = torch.tensor([LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)], device=turn.device)
-    cos, sin = torch.cos(2 * math.pi * turn), torch.sin(2 * math.pi * turn)
-    rotation = torch.zeros(len(turn), 3, 3, device=turn.device)
-    rotation[:, 0, 0] = 1
-    rotation[:, 1, 1] = rotation[:, 2, 2] = cos
-    rotation[:, 1, 2], rotation[:, 2, 1] = -sin, sin
-    from_yiq: Tensor = torch.linalg.inv(to_yiq)
-    return from_yiq @ rotation @ to_yiq
+    """Rotations (B, 3, 3) of the colours about the axis of greys, `turn` in whole turns: the circle that HSV's hexagon stands for."""
+    angle = 2 * math.pi * turn[:, None, None]
+    cos, eye = torch.cos(angle), torch.eye(3, device=turn.device)
+    across = torch.tensor([(0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0)], device=turn.device) / math.sqrt(3)
+    return cos * eye + (1 - cos) / 3 + torch.sin(angle) * across
 
 
 def _cutout(draw: _Draws, x: Tensor, policy: Policy) -> Tensor:

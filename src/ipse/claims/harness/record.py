@@ -6,7 +6,6 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -15,6 +14,7 @@ from ipse.claims.harness.claim import KINDS, Claim, Kind, tested
 from ipse.claims.harness.machine import environment
 from ipse.claims.harness.statistics import Interval, Verdict, bootstrap, interval, sign_flips, student, verdict
 from ipse.errors import UserError
+from ipse.jobs.files import whole
 
 
 class Trial(NamedTuple):
@@ -144,15 +144,8 @@ def read_all(folder: Path) -> list[Record]:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON to a file, whole or not at all; raises UserError when that cannot be."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as e:
-        with suppress(OSError):
-            temporary.unlink()
-        raise UserError(f"cannot write {path}: {e.strerror or e}") from e
+    with whole(path) as draft:
+        draft.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _close(a: Any, b: Any) -> bool:

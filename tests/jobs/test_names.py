@@ -1,0 +1,98 @@
+"""From the words a user types to the pieces they name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from ipse import papers
+from ipse.errors import UserError
+from ipse.jobs.names import assignments, checked, split, weighted
+
+
+def settings(
+    self: object,
+    encoder: object,
+    *,
+    temperature: float = 0.5,
+    hidden: int | None = None,
+    widths: Sequence[int] = (64, 64),
+    range: tuple[float, float] = (0.5, 1.0),
+    norm: bool = True,
+    target: str = "pixels",
+) -> None:
+    """A method's constructor."""
+
+
+def test_lists() -> None:
+    assert split("a, b") == split(["a,b"]) == split(["a", "b", ""]) == ["a", "b"]
+    assert split(()) == []
+
+
+def test_weights() -> None:
+    assert weighted(["ldreg", "t-regs=0.1,x=2"]) == {"ldreg": None, "t-regs": 0.1, "x": 2.0}
+    assert weighted("ldreg") == {"ldreg": None}
+    with pytest.raises(UserError, match="--plus ldreg=much: the weight must be a number, for example ldreg=0.1"):
+        weighted(["ldreg=much"])
+
+
+def test_assignments() -> None:
+    words = ["temperature=1e-3", "widths=[512,512]", "ema-decay=0.9", "hidden=null", "target=a=b"]
+    expected = {"temperature": "1e-3", "widths": [512, 512], "ema_decay": 0.9, "hidden": None, "target": "a=b"}
+    assert assignments(words, "--set") == expected
+    assert assignments({"temperature": 1}, "--set") == {"temperature": 1}
+    for word, expected_text in (("temperature", "NAME=VALUE"), ("widths=[1", "cannot read the value")):
+        with pytest.raises(UserError, match=expected_text):
+            assignments([word], "--set")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("temperature", 1, 1.0),
+        ("temperature", "1e-3", 0.001),  # what YAML 1.1 makes of 1e-3 is a word
+        ("hidden", 8, 8),
+        ("hidden", None, None),
+        ("widths", [8, 16], (8, 16)),
+        ("widths", 8, (8,)),
+        ("range", ["1e-1", 1], (0.1, 1.0)),
+        ("norm", False, False),
+        ("target", "tokens", "tokens"),
+    ],
+)
+def test_values_of_the_right_type(name: str, value: Any, expected: Any) -> None:
+    result = checked(settings, {name: value}, "method")
+    assert result == {name: expected}
+    assert type(result[name]) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("temperature", "warm", "takes a number there, for example temperature=0.5"),
+        ("temperature", True, "a number"),
+        ("hidden", 1.5, "a whole number or null there, for example hidden=null"),
+        ("hidden", True, "a whole number"),
+        ("widths", [8, "x"], r"a list such as \[512,512\] there, for example widths=\[64,64\]"),
+        ("norm", 1, "true or false there, for example norm=true"),
+        ("target", 3, "a word there, for example target=pixels"),
+        ("temprature", 0.1, "did you mean 'temperature'"),
+        ("encoder", 0.1, "unknown --set name of method"),
+    ],
+)
+def test_values_of_the_wrong_type(name: str, value: Any, expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        checked(settings, {name: value}, "method")
+
+
+@pytest.mark.parametrize("paper", [p for p in papers.everything().values() if p.role == "method"], ids=lambda p: p.key)
+def test_the_defaults_of_every_method_fit_its_types(paper: papers.Paper) -> None:
+    method = papers.load(paper.key, "method")
+    defaults = {p.name: p.default for p in inspect.signature(method.__init__).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    assert checked(method.__init__, defaults, paper.key) == defaults
+    for name in defaults:
+        with pytest.raises(UserError, match=f"{paper.key} takes .* there, for example {name}="):
+            checked(method.__init__, {name: object()}, paper.key)

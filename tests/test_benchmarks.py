@@ -1,0 +1,72 @@
+"""The benchmarks run and render, at the smallest size; their figures mean nothing here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _from_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+
+
+def test_views() -> None:
+    for peer in ("lightly", "kornia", "torchvision"):
+        pytest.importorskip(peer)
+    from benchmarks import views
+
+    text = views.render(views.measure(sizes=(32,), rounds=1, batch=8, peers=4, seconds=0.0))
+    assert all(name in text for name in ("| ipse |", "| kornia |", "ipse is so many times lightly"))
+
+
+def test_throughput() -> None:
+    from benchmarks import throughput
+
+    figures = throughput.measure(batch=8, steps=2, rounds=1)
+    assert figures["share"]["median"] > 0
+    assert "**share**" in throughput.render(figures)
+
+
+def test_peer() -> None:
+    pytest.importorskip("lightly")
+    import numpy as np
+    from benchmarks import peer
+
+    from ipse.data import Images
+
+    images = Images(np.random.default_rng(0).integers(0, 256, (32, 3, 32, 32), dtype=np.uint8), np.arange(32) % 2)
+    figures = {
+        "ipse": peer.by_ipse(images, images, batch=8, seconds=0.01, points=1),
+        "lightly": peer.by_lightly(images, images, batch=8, seconds=0.01, points=1, workers=0),
+    }
+    assert peer.render(figures).count("%") == 2
+
+
+def test_memory(tmp_path: Path) -> None:
+    import numpy as np
+
+    pytest.importorskip("psutil")
+    from benchmarks import memory
+
+    memory.write(tmp_path / "x.npy", 20)
+    assert np.load(tmp_path / "x.npy", mmap_mode="r").shape == (round(20e6 / 3072), 3, 32, 32)
+    text = memory.render({"20": {"anonymous": 1e6, "resident": 2e6}})
+    assert text.endswith("| 20 | 1 | 2 |")
+
+
+def test_the_page_has_every_part_and_says_what_was_not_measured() -> None:
+    for peer in ("lightly", "kornia", "torchvision"):
+        pytest.importorskip(peer)
+    sys.modules.pop("benchmarks.__main__", None)
+    from benchmarks import __main__
+
+    text = __main__.page({"machine": {"threads": 2, "instructions": ["avx2"], "torch": "2.6"}})
+    assert text.count("Not measured yet.") == 4
+    assert "2 processor cores (avx2)" in text
