@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from benchmarks.timing import Figures
+from benchmarks.views import Pairs
 from ipse import models
 from ipse.data import Images, open_data
 from ipse.methods.pretrain.simclr import SimCLR
@@ -84,22 +85,6 @@ def by_ipse(train: Images, test: Images, batch: int, seconds: float, points: int
     return curve.figures()
 
 
-class _Pictures(Dataset):  # type: ignore[type-arg]
-    def __init__(self, images: Images):
-        from lightly.transforms import SimCLRTransform
-        from PIL import Image
-
-        self.images = [Image.fromarray(i.transpose(1, 2, 0)) for i in images.x]
-        self.transform = SimCLRTransform(input_size=32, gaussian_blur=0.0)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, i: int) -> list[Tensor]:
-        views: list[Tensor] = self.transform(self.images[i])
-        return views
-
-
 def by_lightly(train: Images, test: Images, batch: int, seconds: float, points: int, workers: int = 2) -> Figures:
     from lightly.loss import NTXentLoss
     from lightly.models.modules import SimCLRProjectionHead
@@ -108,7 +93,12 @@ def by_lightly(train: Images, test: Images, batch: int, seconds: float, points: 
     encoder = models.create("small_conv")
     model = nn.Sequential(encoder, SimCLRProjectionHead(encoder.dim, HIDDEN, WIDTH))
     loader = DataLoader(
-        _Pictures(train), batch_size=batch, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+        Pairs(torch.from_numpy(train.x), 32, gaussian_blur=0.0),
+        batch_size=batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
     )
     criterion = NTXentLoss(temperature=TEMPERATURE)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=DECAY, fused=True)
@@ -129,7 +119,7 @@ def judge(encoder: nn.Module, train: Images, test: Images, mean: Tensor, std: Te
     """kNN accuracy on the test pictures, by the embeddings of pictures that are normalised as in training."""
 
     def embed(images: Images) -> Tensor:
-        parts = torch.from_numpy(images.x).split(500)
+        parts = torch.split(torch.from_numpy(images.x), 500)
         return torch.cat([encoder((x / 255 - mean[:, None, None]) / std[:, None, None]) for x in parts])
 
     encoder.eval()

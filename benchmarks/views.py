@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -34,19 +34,18 @@ def ours(x: Tensor, size: int, solarize: float = 0.0) -> Callable[[], Any]:
 class Pairs(Dataset):  # type: ignore[type-arg]
     """PIL pictures under lightly's transform, which makes two views of each."""
 
-    def __init__(self, x: Tensor, size: int):
-        from lightly.transforms import SimCLRTransform
+    def __init__(self, x: Tensor, size: int, **options: Any):
+        from lightly.transforms.simclr_transform import SimCLRTransform
         from PIL import Image
 
         self.images = [Image.fromarray(i.permute(1, 2, 0).numpy()) for i in x]
-        self.transform = SimCLRTransform(input_size=size, sigmas=SIGMA)
+        self.transform = SimCLRTransform(input_size=size, sigmas=SIGMA, **options)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, i: int) -> list[Tensor]:
-        views: list[Tensor] = self.transform(self.images[i])
-        return views
+        return cast(list[Tensor], self.transform(self.images[i]))
 
 
 def lightly(x: Tensor, size: int, workers: int) -> Callable[[], Any]:
