@@ -40,6 +40,8 @@ SHORT = {
     r"--(minutes|epochs|steps) [\d.]+": "--steps 2",
     r"\b(minutes|epochs|steps)=[\d.]+": "steps=2",
     r"\b(mnist5k|cifar10|fashion-mnist)\b": "digits",
+    r"--image-size \d+": "",
+    r"--encoder resnet18": "--encoder resnet18 --image-size 32",
     r"\bresnet18\b": "test_resnet",
     r"--devices \d+": "--devices 1",
     r"--compile\b": "--no-compile",

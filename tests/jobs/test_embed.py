@@ -49,11 +49,11 @@ def test_both_splits_and_samples_without_a_label(run: Run, pictures: np.ndarray,
             folder = tmp_path / "split" / split / word
             folder.mkdir(parents=True)
             Image.fromarray(pictures[i].transpose(1, 2, 0)).save(folder / f"{i}.png")
-    (tmp_path / "some.csv").write_text("path,label\nchina/0.png,vase\nflower/1.png,\ntest/flower/1.png,rose\n")
+    (tmp_path / "some.csv").write_text("path,label\ntrain/china/0.png,vase\ntrain/flower/1.png,\ntest/flower/1.png,rose\n")
     file = columns(ipse.embed("run", "split", out="z.npz", labels="some.csv"))
     assert list(zip(file["split"], file["name"], file["label"], strict=True)) == [
-        ("train", "china/0.png", "vase"),
-        ("train", "flower/1.png", ""),
+        ("train", "train/china/0.png", "vase"),
+        ("train", "train/flower/1.png", ""),
         ("test", "test/china/0.png", ""),
         ("test", "test/flower/1.png", "rose"),
     ]

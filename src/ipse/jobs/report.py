@@ -44,8 +44,8 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     from ipse.jobs.evaluate import MEANINGS, parts
     from ipse.metrics.embedding import embeddings
     from ipse.metrics.rank import spectrum
-    from ipse.report import Measure, Report, write
-    from ipse.report.embedding_map import embedding_map, neighbours
+    from ipse.reports import Measure, Report, write
+    from ipse.reports.embedding_map import embedding_map, neighbours
 
     encoder, config, history = run.encoder, run.config, run.history()
     start: dict[str, float] = next((line["start"] for line in history if "start" in line), {})

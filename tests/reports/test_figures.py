@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from ipse.report import figures
+from ipse.reports import figures
 
 
 def test_curves_of_a_log():

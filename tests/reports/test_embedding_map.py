@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ipse.report.embedding_map import embedding_map, neighbours
+from ipse.reports.embedding_map import embedding_map, neighbours
 
 
 @pytest.fixture

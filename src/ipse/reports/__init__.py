@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ipse.report.page import Measure, Report, write
+from ipse.reports.page import Measure, Report, write
 
 __all__ = ["Measure", "Report", "write"]

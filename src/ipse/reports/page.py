@@ -19,8 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from ipse.report import figures
-from ipse.report.sprite import sprite
+from ipse.reports import figures
+from ipse.reports.sprite import sprite
 
 SAMPLES = 3000  # on the map
 SKIPPED = 200  # listed by name
@@ -132,13 +132,13 @@ def write(report: Report, path: str | Path) -> Path:
 def _html(report: Report) -> str:
     data = _data(report)
     environment = Environment(
-        loader=PackageLoader("ipse.report", "."),
+        loader=PackageLoader("ipse.reports", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = (files("ipse.report").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
+    style, script = (files("ipse.reports").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
     return environment.get_template("page.html.j2").render(
         report=report,
         data=data,

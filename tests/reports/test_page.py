@@ -9,8 +9,8 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from ipse.report import Measure, Report, write
-from ipse.report.embedding_map import neighbours
+from ipse.reports import Measure, Report, write
+from ipse.reports.embedding_map import neighbours
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 browser = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")

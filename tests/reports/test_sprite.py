@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ipse.report.sprite import sprite
+from ipse.reports.sprite import sprite
 
 
 def picture(made):
