@@ -15,10 +15,11 @@ lint:
 	.venv/bin/lint-imports
 docs:
 	$(PYTHON) -m ipse.papers.page docs/papers.html
-	$(PYTHON) -m ipse.claims.results
-	.venv/bin/mkdocs build -q
+	$(PYTHON) -m ipse.claims
+	.venv/bin/mkdocs build --strict -q
 bench:
 	.venv/bin/pip install -q -e '.[bench]'
 	$(PYTHON) -m benchmarks
 claims:
-	for key in $$($(PYTHON) -m ipse.claims.results --list); do .venv/bin/ipse reproduce $$key; done
+	for key in $$($(PYTHON) -m ipse.claims --list); do .venv/bin/ipse reproduce $$key || exit; done
+	$(PYTHON) -m ipse.claims

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import inspect
+import io
 import os
 import shlex
 import shutil
@@ -13,6 +14,7 @@ import textwrap
 import types
 import typing
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,11 +33,32 @@ JOBS = {
     "reproduce": "ipse.jobs.reproduce:reproduce",
 }
 
-_VALUES = {"set": "NAME=VALUE", "views": "NAME=VALUE", "plus": "KEY[=WEIGHT]", "metrics": "NAME", "watch": "NAME"}
+_VALUES = {  # what stands for an option's value in the help, where its type does not say
+    **dict.fromkeys(("set", "views"), "NAME=VALUE"),
+    **dict.fromkeys(("metrics", "watch", "method", "encoder", "optimizer", "schedule"), "NAME"),
+    "plus": "KEY[=WEIGHT]",
+    "labels": "CSV",
+    "json": "FILE",
+    "resume": "DIR",
+    "out": "PATH",
+}
+_EXAMPLES = {
+    "pretrain": "ipse pretrain photos/ --minutes 10 --watch rankme",
+    "evaluate": "ipse evaluate runs/simclr-photos photos/ --labels labels.csv",
+    "embed": "ipse embed runs/simclr-photos photos/ --out photos.npz",
+    "export": "ipse export runs/simclr-photos --format onnx --out photos.onnx",
+    "report": "ipse report runs/simclr-photos",
+    "papers": "ipse papers search noise without clean images",
+    "methods": "ipse methods",
+    "reproduce": "ipse reproduce dcl",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs one command and exits: 0, 2 for a mistake of the user's (one line on stderr), 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of few characters is no reason to stop
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
@@ -91,7 +114,9 @@ def _overview() -> str:
         "usage: ipse COMMAND [OPTIONS]        ipse COMMAND --help tells more",
         "",
     ]
-    lines += [f"  {name:12}{(_job(name).__doc__ or '').splitlines()[0]}" for name in JOBS]
+    for name in JOBS:
+        text = (_job(name).__doc__ or "").splitlines()[0]
+        lines.append(textwrap.fill(text, _width(), initial_indent=f"  {name:12}", subsequent_indent=" " * 14))
     lines += ["", "for example: ipse pretrain photos/ --method barlow-twins --minutes 10"]
     return "\n".join(lines)
 
@@ -110,13 +135,24 @@ def _parse(parser: _Parser, arguments: Sequence[str]) -> dict[str, Any]:
         option = word.partition("=")[0]
         if option.startswith("--") and option not in known:
             raise unknown("option", option, known)
-    return vars(parser.parse_args(arguments))
+    values = vars(parser.parse_args(arguments))
+    for action in parser._actions:
+        for word in values.get(action.dest) or () if action.nargs == "+" and action.option_strings else ():
+            if "=" not in word and Path(word).exists():
+                raise UserError(
+                    f"argument {action.option_strings[0]}: {word} is a file or folder: give DATA before the options"
+                )
+    return values
 
 
 def _parser(name: str, job: Callable[..., Any]) -> _Parser:
     """The parser of one command: parameters without a star are positional, the others options."""
     parser = _Parser(
-        f"ipse {name}", description=_description(job), formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        f"ipse {name}",
+        description=_description(job),
+        epilog=f"for example: {_EXAMPLES[name]}" if name in _EXAMPLES else None,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_width()),
+        allow_abbrev=False,
     )
     hints = typing.get_type_hints(job, include_extras=True)
     for parameter in inspect.signature(job).parameters.values():
@@ -127,9 +163,12 @@ def _parser(name: str, job: Callable[..., Any]) -> _Parser:
 
 def _description(job: Callable[..., Any]) -> str:
     """The docstring without the paragraphs on what is returned and raised, which speak to callers from Python."""
-    width = min(110, shutil.get_terminal_size().columns - 2)
     paragraphs = inspect.cleandoc(job.__doc__ or "").split("\n\n")
-    return "\n\n".join(textwrap.fill(p, width) for p in paragraphs if not p.startswith(("Returns ", "Raises ")))
+    return "\n\n".join(textwrap.fill(p, _width()) for p in paragraphs if not p.startswith(("Returns ", "Raises ")))
+
+
+def _width() -> int:
+    return max(40, min(110, shutil.get_terminal_size().columns - 2))
 
 
 def _add(parser: _Parser, parameter: inspect.Parameter, kind: Any, text: str) -> None:
@@ -137,18 +176,24 @@ def _add(parser: _Parser, parameter: inspect.Parameter, kind: Any, text: str) ->
     required = parameter.default is parameter.empty
     if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
         more: dict[str, Any] = {} if required else {"nargs": "?", "default": parameter.default}
+        if _is_sequence(kind):
+            more = {"nargs": "*"}
+        text += f" (default {parameter.default})" if isinstance(parameter.default, str) else ""
         parser.add_argument(parameter.name, metavar=parameter.name.upper(), help=text, choices=_choices(kind), **more)
         return
     option = "--" + parameter.name.replace("_", "-")
     default = None if required else parameter.default
-    more = {"help": text, "metavar": _VALUES.get(parameter.name, parameter.name.upper())}
+    more = {"help": text, "metavar": _VALUES.get(parameter.name), "choices": _choices(kind)}
     if kind is bool:
-        parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=text)
+        action: Any = argparse.BooleanOptionalAction if default else "store_true"
+        parser.add_argument(option, action=action, default=default, help=text)
     elif any(_is_sequence(part) for part in _parts(kind)):
         parser.add_argument(option, action="extend", nargs="+", default=list(default or ()), **more)
     else:
         more["help"] += "" if default is None else f" (default {default})"
-        parser.add_argument(option, type=_scalar(kind), required=required, default=default, **more)
+        read, letter = _scalar(kind)
+        more["metavar"] = more["metavar"] or (None if more["choices"] else letter)
+        parser.add_argument(option, type=read, required=required, default=default, **more)
 
 
 def _parts(kind: Any) -> list[Any]:
@@ -166,11 +211,12 @@ def _is_sequence(kind: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Sequence)
 
 
-def _scalar(kind: Any) -> Callable[[str], Any]:
+def _scalar(kind: Any) -> tuple[Callable[[str], Any], str]:
+    """How to read one value of this type, and the letter that stands for it in the help."""
     parts = _parts(kind)
     if int in parts:
-        return _whole
-    return _number if float in parts else str
+        return _whole, "N"
+    return (_number, "X") if float in parts else (str, "WORD")
 
 
 def _whole(word: str) -> int:

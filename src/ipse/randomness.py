@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -23,6 +25,17 @@ def _mix(x: Tensor) -> Tensor:
     x = x ^ (x >> 15)
     x = (x * 0x846CA68B) & _MASK  # the 64-bit product may wrap; its low 32 bits are right all the same
     return x ^ (x >> 16)
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Lets torch take algorithms that give the same bits every time, where it has them, and puts back what was set before."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def key(*parts: int | str) -> int:

@@ -113,8 +113,10 @@ def test_numbers_are_scaled_by_the_range_that_was_learned_from(
 
 def test_random_state(digits: tuple[np.ndarray, np.ndarray], fitted: ipse.Encoder) -> None:
     x, before = digits[0], fitted.transform(digits[0])
+    global_state = torch.random.get_rng_state()
     np.testing.assert_array_equal(small(random_state=np.int64(0)).fit(x).transform(x), before)
     assert not np.array_equal(small(random_state=1).fit(x).transform(x), before)
+    assert torch.equal(torch.random.get_rng_state(), global_state)
     a, b = (small(random_state=np.random.RandomState(3)).fit_transform(x) for _ in range(2))
     np.testing.assert_array_equal(a, b)
     a, b = (small(random_state=None).fit_transform(x) for _ in range(2))

@@ -34,14 +34,17 @@ from ipse.cli import main
         (["pretrain", "digits", "--batch-size", "many"], "--batch-size"),
         (["pretrain", "digits", "--steps", "0"], "more than 0"),
         (["pretrain", "digits", "--steps", "3", "--epochs", "3"], "not several"),
-        (["pretrain", "digits", "--precision", "fp8"], "auto, fp32 or bf16"),
+        (["pretrain", "digits", "--weight-decay", "-1"], "at least 0"),
+        (["pretrain", "digits", "--seed", "-1"], "at least 0"),
+        (["pretrain", "digits", "--labels", "none.csv"], "none.csv"),
+        (["pretrain", "digits", "--precision", "fp8"], "'auto', 'fp32', 'bf16'"),
         (["pretrain", "digits", "--method", "mae", "--encoder", "small_conv"], "tokens"),
         (["pretrain", "digits", "--method", "w-mse", "--batch-size", "64"], "w-mse"),
         (["pretrain", "no/such/folder"], "no/such/folder"),
         (["pretrain", "--resume", "no/such/run"], "no/such/run"),
         (["evaluate", "no/such/run", "digits"], "no/such/run"),
         (["embed", "run", "digits", "--out", "x.csv"], ".npz or .parquet"),
-        (["export", "run", "--format", "pickle", "--out", "x"], "safetensors, timm, onnx"),
+        (["export", "run", "--format", "pickle", "--out", "x"], "'safetensors', 'timm', 'onnx'"),
         (["papers", "show", "densecI"], "did you mean 'densecl'"),
         (["papers", "search"], "needs WORDS"),
         (["reproduce", "densecl"], "claim"),
@@ -60,6 +63,18 @@ def test_one_line(
     assert len(error.splitlines()) == 1
     assert expected in error
     assert not list(tmp_path.iterdir())
+
+
+def test_watching_neighbours_without_labels_is_said_before_anything_is_written(tmp_path: Path, pictures: np.ndarray) -> None:
+    with pytest.raises(ipse.UserError, match="--watch knn: needs labels"):
+        ipse.pretrain(pictures, steps=1, watch="knn", out=tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_goes_on_cannot_go_elsewhere(run: ipse.Run) -> None:
+    with pytest.raises(ipse.UserError, match="--resume run goes on in that folder: leave --out other out"):
+        ipse.pretrain(resume="run", out="other")
+    assert not Path("other").exists()
 
 
 def test_the_folder_of_another_run_is_kept(tmp_path: Path, pictures: np.ndarray) -> None:

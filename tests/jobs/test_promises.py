@@ -179,7 +179,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, pictures: np.ndarray, monkeyp
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state, "save_file", full)
+    monkeypatch.setattr(state, "write_tensors", full)
     with pytest.raises(UserError, match="no space left"):
         state.write(state.State({"a": torch.zeros(3)}, {"step": 2}), path)
     assert state.read(path).facts == {"step": 1}

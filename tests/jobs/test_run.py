@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
+import ipse
 from ipse import cli
 from ipse.errors import UserError
 from ipse.jobs.run import Run, command_line
@@ -79,6 +82,40 @@ def test_a_tampered_encoder_is_named(run: Run, damage: str) -> None:
     with pytest.raises(UserError, match="the encoder in run is damaged") as error:
         run.encoder
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_run_stands_for_its_folder(run: Run) -> None:
+    assert os.fspath(run) == "run"
+    assert ipse.evaluate(run, metrics="rankme", quiet=True) == ipse.evaluate("run", metrics="rankme", quiet=True)
+    assert ipse.report(run) == run.report
+    assert ipse.embed(run, "photos", out="photos.npz").is_file()
+    assert ipse.export(run, format="safetensors", out="photos.safetensors").is_file()
+    assert ipse.load(run).dim == run.encoder.dim
+
+
+def test_labels_that_are_missing_are_not_the_datas_fault(run: Run) -> None:
+    with pytest.raises(UserError, match=r"none\.csv") as error:
+        run.data("none.csv")
+    assert "cannot be opened" not in str(error.value)
+
+
+def test_others_may_read_what_a_run_wrote(tmp_path: Path, pictures: np.ndarray) -> None:
+    before = os.umask(0o022)
+    try:
+        run = ipse.pretrain(pictures, steps=1, batch_size=8, set={"hidden": 16}, out=tmp_path / "run", quiet=True)
+    finally:
+        os.umask(before)
+    assert {oct(file.stat().st_mode & 0o777) for file in run.path.rglob("*") if file.is_file()} == {"0o644"}
+
+
+def test_a_run_leaves_the_process_as_it_was(tmp_path: Path, pictures: np.ndarray, capfd: pytest.CaptureFixture[str]) -> None:
+    numbers = torch.random.get_rng_state()
+    words = {"steps": 1, "batch_size": 8, "set": {"hidden": 16}, "precision": "bf16", "quiet": True}
+    ipse.pretrain(pictures, out=tmp_path / "run", **words)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.equal(torch.random.get_rng_state(), numbers)
+    output = capfd.readouterr()
+    assert output.out == output.err == ""
 
 
 def test_data_that_is_gone_or_was_never_kept(run: Run, pictures: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ipse.errors import UserError
-from ipse.optim import build, known, parameter_groups
+from ipse.optim import OPTIMIZERS, build, parameter_groups
 
 
 class Model(nn.Module):
@@ -43,7 +43,7 @@ def test_what_a_timm_model_spares() -> None:
     assert "patch_embed.proj.weight" in decay
 
 
-@pytest.mark.parametrize("name", known())
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_learns(name: str) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 1))

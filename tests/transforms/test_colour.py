@@ -201,8 +201,8 @@ class TestBlur:
         reach = 2 * round(4 * sigma) + 1
         theirs = TF.gaussian_blur(source.float() / 255, [reach, reach], [sigma, sigma])
         rim = reach // 2
-        assert float((ours - theirs)[:, :, rim:-rim, rim:-rim].abs().max()) < 0.007  # the tails beyond four sigma
-        assert float((ours - theirs).abs().mean()) < 0.007  # at the rim torchvision mirrors the picture; here it just ends
+        assert float((ours - theirs)[:, :, rim:-rim, rim:-rim].abs().max()) < 0.005  # the tails beyond four sigma
+        assert float((ours - theirs).abs().mean()) < 0.005  # at the rim torchvision mirrors the picture; here it just ends
 
     def test_below_a_third_of_a_pixel_nothing_happens_as_in_torchvision(self, patches):
         ours = shown(patches[:20], replace(STILL, blur=1.0, sigma=(0.1, 0.3)))
@@ -228,7 +228,7 @@ class TestBlur:
         source = photos[1][None, :, 200:264, 300:364]
         sharp = shown(source, replace(STILL, rotation=20.0))
         blurred = shown(source, replace(STILL, rotation=20.0, blur=1.0, sigma=(1.5, 1.5)))
-        assert float((blurred - TF.gaussian_blur(sharp, [13, 13], [1.5, 1.5]))[:, :, 6:-6, 6:-6].abs().max()) < 0.007
+        assert float((blurred - TF.gaussian_blur(sharp, [13, 13], [1.5, 1.5]))[:, :, 6:-6, 6:-6].abs().max()) < 0.005
 
 
 class TestNoise:

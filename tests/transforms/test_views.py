@@ -66,6 +66,10 @@ class TestEveryKindOfSource:
             assert float((x - source).abs().max()) < 0.01
             assert float(((original(source, torch.ones(4), 8).x + 1) * 127.5 - source).abs().max()) < 0.01
 
+    def test_no_picture_at_all(self):
+        view = make_view(picture(4, 3, 9, 9)[:0], torch.ones(0), Policy(), 8, 0, torch.arange(0))
+        assert (view.x.shape, view.matrix.shape, view.colour.shape) == ((0, 3, 8, 8), (0, 2, 3), (0, 3, 4))
+
     def test_the_source_stays_as_it_is(self):
         source = picture(4, 3, 16, 16)
         before = source.clone()

@@ -56,6 +56,7 @@ def open_data(
     """
     if size is not None and size < 1:
         raise UserError(f"the size of the views must be at least 1, got {size}")
+    table = {} if labels is None else label_files.read_labels(Path(labels))  # before the pictures, which may take long
     wanted = Wanted(size, cache_folder(cache), progress or (lambda what, done, total: None))
     with ExitStack() as stack:
         found = find(data, wanted, stack)
@@ -72,7 +73,6 @@ def open_data(
     opened = [_relabelled(part, classes) for part in (train, test) if part]
     key = digest(train.key, test and test.key)
     if labels is not None:
-        table = label_files.read_labels(Path(labels))
         classes, opened = _labelled(Path(labels), table, classes, opened, skipped)
         key = digest(key, sorted(table.items()))
     return Data(found.name, opened[0], opened[1] if test else None, classes, skipped, key, train.size, found.ignored)

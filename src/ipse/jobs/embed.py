@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def embed(
-    run: Annotated[str | Path, "a run's folder"],
+    run: Annotated[str | os.PathLike[str], "a run's folder"],
     data: Annotated[Any, "data in any form that `ipse pretrain` takes"],
     *,
     out: Annotated[str | Path, "FILE.npz or FILE.parquet"],

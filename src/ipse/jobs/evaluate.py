@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -51,7 +52,7 @@ MEANINGS: Mapping[str, Meaning] = {
 
 
 def evaluate(
-    run: Annotated[str | Path, "a run's folder, or any timm model name"],
+    run: Annotated[str | os.PathLike[str], "a run's folder, or any timm model name"],
     data: Annotated[Any, "what to judge it on; default: the run's own data"] = None,
     *,
     metrics: Annotated[Sequence[str], f"any of {', '.join(MEANINGS)}; default: all that the data allows"] = (),
@@ -184,7 +185,7 @@ def _alignment(encoder: Encoder, images: Images, samples: int = 2000) -> float:
     return float(alignment(z1, z2))
 
 
-def _open(run: str | Path, data: Any, labels: str | Path | None) -> tuple[Encoder, Data]:
+def _open(run: str | os.PathLike[str], data: Any, labels: str | Path | None) -> tuple[Encoder, Data]:
     """The encoder of a run, or a pretrained timm model, with the data to judge it on."""
     from ipse import models
     from ipse.data import open_data

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ipse.errors import UserError, requires
 from ipse.jobs.files import whole
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def export(
-    run: Annotated[str | Path, "a run's folder"],
+    run: Annotated[str | os.PathLike[str], "a run's folder"],
     *,
-    format: Annotated[str, "safetensors, timm or onnx"],
+    format: Annotated[Literal["safetensors", "timm", "onnx"], "who is to read it"],
     out: Annotated[str | Path, "the file to write: FILE.safetensors or FILE.onnx"],
 ) -> Path:
     """Write the encoder of a run for other programs.
@@ -41,7 +42,7 @@ def export(
     return path
 
 
-def load(path: str | Path) -> Encoder:
+def load(path: str | os.PathLike[str]) -> Encoder:
     """The encoder of a run's folder, or of a file that `ipse export --format safetensors` wrote; reads tensors and JSON, runs no code."""
     from safetensors import safe_open
 

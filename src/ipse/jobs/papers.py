@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,7 +31,7 @@ def papers(
     action: Annotated[
         Literal["search", "show", "page"] | None, "search WORDS, show KEY, or page FILE.html; none lists all"
     ] = None,
-    words: Annotated[str | None, "what to look for, or which"] = None,
+    words: Annotated[Sequence[str], "what to look for, or which"] = (),
 ) -> str:
     """List the papers of the catalogue by job, search them by meaning, show one, or write them all as a page with search."""
     from ipse.papers import show
@@ -38,17 +39,18 @@ def papers(
     width = _width()
     if action is None:
         return show.list_text(width)
-    if not words:
+    text = words if isinstance(words, str) else " ".join(words)
+    if not text:
         raise UserError(f"ipse papers {action} needs {_EXPECTS[action]}")
     if action == "search":
-        return show.search_text(words, width)
+        return show.search_text(text, width)
     if action == "show":
-        return show.show_text(words, width)
+        return show.show_text(text, width)
     from ipse.papers.page import write_page
 
-    with whole(words) as draft:
+    with whole(text) as draft:
         write_page(draft)
-    return f"catalogue: {Path(words).resolve().as_uri()}"
+    return f"catalogue: {Path(text).resolve().as_uri()}"
 
 
 def methods() -> str:

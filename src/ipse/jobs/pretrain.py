@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 
@@ -37,11 +37,9 @@ def pretrain(
     weight_decay: Annotated[float | None, "default: the method's"] = None,
     clip: Annotated[float | None, "largest norm of the gradient; default: no limit"] = None,
     schedule: Annotated[str, "cosine, constant or infinite"] = "cosine",
-    plus: Annotated[Sequence[str], "KEY[=WEIGHT]: add a regularizer, for example t-regs=0.1"] = (),
-    set: Annotated[Sequence[str] | Mapping[str, Any], "NAME=VALUE: a setting of the method, for example temperature=0.5"] = (),
-    views: Annotated[
-        Sequence[str] | Mapping[str, Any], "NAME=VALUE: a setting of the views, for example flip=0 or crop=[0.5,1]"
-    ] = (),
+    plus: Annotated[Sequence[str], "regularizers to add, with their weights: for example t-regs=0.1"] = (),
+    set: Annotated[Sequence[str] | Mapping[str, Any], "settings of the method, for example temperature=0.5"] = (),
+    views: Annotated[Sequence[str] | Mapping[str, Any], "settings of the views, for example flip=0 crop=[0.5,1]"] = (),
     watch: Annotated[Sequence[str], "numbers to take on the way, for example rankme,knn"] = (),
     labels: Annotated[str | Path | None, "CSV with the columns path,label; most labels may be empty"] = None,
     image_size: Annotated[
@@ -51,7 +49,7 @@ def pretrain(
     out: Annotated[str | Path | None, "the run's folder; default runs/METHOD-DATA"] = None,
     resume: Annotated[str | Path | None, "go on with the run in this folder"] = None,
     devices: Annotated[int, "GPUs, or processes on CPU cores, that share the batch"] = 1,
-    precision: Annotated[str, "auto, fp32 or bf16"] = "auto",
+    precision: Annotated[Literal["auto", "fp32", "bf16"], "format of the numbers to compute in"] = "auto",
     compile: Annotated[bool, "compile the encoder with torch.compile"] = False,
     tensorboard: Annotated[bool, "log for TensorBoard too, in the run's folder"] = True,
     pretrained: Annotated[bool, "start from timm's weights of this encoder"] = False,
@@ -74,6 +72,8 @@ def pretrain(
         _begin(run, opened, config)
     else:
         run = Run.open(resume)
+        if out is not None:
+            raise UserError(f"--resume {run} goes on in that folder: leave --out {out} out")
         opened, config = _again(run, words)
     if not run.evaluation:
         try:
@@ -102,14 +102,11 @@ def learn(data: Any, folder: Path, *, quiet: bool = True, **words: Any) -> Encod
 
 def train(fabric: Fabric, config: dict[str, Any], folder: Path, images: Images, resume: bool, quiet: bool) -> None:
     """The work of one process: builds everything from the configuration, fits, and (the first process) keeps the encoder."""
-    import torch
-
-    from ipse import callbacks, models
+    from ipse import callbacks, models, randomness
     from ipse.jobs import settings
     from ipse.training import Feed, fit
     from ipse.transforms import Policy
 
-    torch.use_deterministic_algorithms(True, warn_only=True)
     method = settings.build(config, len(images))
     if fabric.world_size > 1:
         method = models.synchronised(method)
@@ -126,8 +123,9 @@ def train(fabric: Fabric, config: dict[str, Any], folder: Path, images: Images, 
             observers.append(callbacks.TensorBoardLog(folder / "tensorboard"))
         if not quiet:
             observers.append(callbacks.Progress(config["method"]))
-    path = Run(folder).state
-    fit(fabric, method, feed, settings.plan(config), plus=settings.plus(config), observers=observers, path=path, resume=resume)
+    plan, plus, path = settings.plan(config), settings.plus(config), Run(folder).state
+    with randomness.deterministic():
+        fit(fabric, method, feed, plan, plus=plus, observers=observers, path=path, resume=resume)
     if fabric.is_global_zero:
         models.save(method.encoder, folder)
 

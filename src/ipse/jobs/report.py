@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +20,7 @@ SHOWN, QUERIES, NEIGHBOURS, THUMBNAIL = 1500, 12, 8, 64
 
 
 def report(
-    run: Annotated[str | Path, "a run's folder"],
+    run: Annotated[str | os.PathLike[str], "a run's folder"],
     data: Annotated[Any, "the data to show; default: the run's own, where it was then"] = None,
     *,
     out: Annotated[str | Path | None, "where to; default RUN/report.html"] = None,

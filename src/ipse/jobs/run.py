@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -28,13 +29,13 @@ class Run:
     path: Path
 
     @staticmethod
-    def open(path: str | Path) -> Run:
+    def open(path: str | os.PathLike[str]) -> Run:
         """The run in a folder; raises UserError when the folder is none."""
         run = Run(Path(path))
         if not run.path.is_dir():
-            raise UserError(f"no run {str(path)!r}: there is no such folder")
+            raise UserError(f"no run {str(run)!r}: there is no such folder")
         if not (run.path / "config.yaml").is_file():
-            raise UserError(f"{str(path)!r} is no run: it has no config.yaml")
+            raise UserError(f"{str(run)!r} is no run: it has no config.yaml")
         return run
 
     @property
@@ -94,6 +95,8 @@ class Run:
         try:
             data = open_data(config["data"], labels=labels or config["labels"], size=config["size"])
         except UserError as e:
+            if labels is not None:
+                raise  # it may be those that are wrong
             raise UserError(f"the data that {self} learned from cannot be opened ({e}): give data after {self}") from e
         if labels is None and data.key != config["data_key"]:
             say(f"ipse: note: {config['data']} has changed since {self} learned from it")
@@ -107,6 +110,9 @@ class Run:
         return embeddings(encoder, data_for(encoder, data).train, encoder.size).numpy()
 
     def __str__(self) -> str:
+        return str(self.path)
+
+    def __fspath__(self) -> str:
         return str(self.path)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ipse import models, papers
+from ipse import callbacks, models, papers
 from ipse.data import Data, open_data
 from ipse.errors import UserError, unknown
 from ipse.jobs import names
 from ipse.jobs.run import command_line
-from ipse.optim.optimizers import OPTIMIZERS
+from ipse.optim import OPTIMIZERS
 from ipse.regularizers import Regularizer
 from ipse.training import Method, Plan
 from ipse.training.precision import choose
@@ -35,6 +35,9 @@ def settle(words: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Data, di
     for name in ("epochs", "steps", "minutes", "batch_size", "lr", "devices", "image_size", "clip"):
         if words[name] is not None and not words[name] > 0:
             raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {words[name]}")
+    for name in ("weight_decay", "seed"):
+        if words[name] is not None and not words[name] >= 0:
+            raise UserError(f"--{name.replace('_', '-')} must be at least 0, not {words[name]}")
     optimizer = words["optimizer"] or method.recipe.optimizer
     if optimizer not in OPTIMIZERS:
         raise unknown("optimizer", optimizer, OPTIMIZERS)
@@ -87,6 +90,7 @@ def settle(words: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Data, di
         "words": plain(given),
     }
     build(config, n)  # what cannot be built is said before anything is written
+    callbacks.Watch(watched(chosen_watch), images, size)
     return data, _as_yaml(config)
 
 

@@ -97,10 +97,18 @@ def save(encoder: Encoder, folder: Path) -> None:
     description = {"name": encoder.name, "dim": encoder.dim, **encoder.options()}
     weights, text = folder / "encoder.safetensors", folder / "encoder.json"
     tensors = {k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}
-    save_file(tensors, temporary := weights.with_suffix(".part"), metadata={"format": "pt"})
+    write_tensors(tensors, temporary := weights.with_suffix(".part"), {"format": "pt"})
     temporary.replace(weights)
     (temporary := text.with_suffix(".part")).write_text(json.dumps(description, indent=2) + "\n")
     temporary.replace(text)
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Writes a safetensors file with the permissions of any new file; the library's own are its owner's alone."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(tensors, path, metadata=metadata)
+    path.chmod(mode)
 
 
 def load(folder: Path) -> Encoder:
@@ -108,7 +116,8 @@ def load(folder: Path) -> Encoder:
     try:
         description = json.loads((folder / "encoder.json").read_text())
         name, dim = description.pop("name"), description.pop("dim")
-        encoder = create(name, pretrained=False, **description)
+        with torch.random.fork_rng(devices=[]):  # its start, which is overwritten, takes no random numbers from the caller
+            encoder = create(name, pretrained=False, **description)
         encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
         if encoder.dim != dim:
             raise ValueError(f"dim is {dim}, but the weights give {encoder.dim}")

@@ -12,7 +12,7 @@ from ipse.models.norm import BatchNorm
 def mlp(*widths: int, norm: bool = True, final_norm: bool = False, final_bias: bool = False) -> nn.Sequential:
     """Linear layers of these widths with batch normalisation and ReLU between them: (B, widths[0]) to (B, widths[-1]).
 
-    final_norm adds a batch normalisation without parameters at the end (MoCo v3, SimSiam).
+    final_norm adds a batch normalisation without parameters at the end (SimCLR, MoCo v3).
     """
     layers: list[nn.Module] = []
     for n, m in pairwise(widths[:-1]):

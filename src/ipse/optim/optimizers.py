@@ -35,11 +35,6 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[Group]:
     return [group for group in groups if group["params"]]
 
 
-def known() -> tuple[str, ...]:
-    """The names of the optimizers that `build` makes."""
-    return "adamw", "lars", "sgd"
-
-
 def build(name: str, groups: list[Group], lr: float, momentum: float = 0.9) -> torch.optim.Optimizer:
     """The optimizer "adamw", "sgd" or "lars" over parameter groups, which carry their weight decay.
 
@@ -55,7 +50,7 @@ def build(name: str, groups: list[Group], lr: float, momentum: float = 0.9) -> t
         return torch.optim.AdamW(groups, lr=lr, betas=(momentum, 0.999), fused=True)
     if name == "sgd":
         return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=True)
-    raise unknown("optimizer", name, known())
+    raise unknown("optimizer", name, OPTIMIZERS)
 
 
 def _spared(module: nn.Module) -> Iterator[str]:

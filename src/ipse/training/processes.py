@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -23,6 +24,7 @@ def run(job: Callable[..., Any], devices: int, precision: str, *arguments: Any) 
 
     One device: here. More: new processes on this machine, with a GPU each or a share of the cores. Under `torchrun`: the processes it started.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces what the configuration says already
     if "TORCHELASTIC_RUN_ID" in os.environ:
         fabric = Fabric(
             accelerator="auto", devices="auto", strategy=DDPStrategy(broadcast_buffers=False), precision=FABRIC[precision]

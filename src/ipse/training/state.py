@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ipse.errors import UserError
+from ipse.models.encoder import write_tensors
 
 
 @dataclass
@@ -60,7 +60,7 @@ def write(state: State, path: Path) -> None:
     temporary = path.with_suffix(f".part{os.getpid()}")
     tensors = {k: v.cpu().contiguous() for k, v in state.tensors.items()}
     try:
-        save_file(tensors, temporary, metadata={"facts": json.dumps(state.facts), "digest": _digest(tensors)})
+        write_tensors(tensors, temporary, {"facts": json.dumps(state.facts), "digest": _digest(tensors)})
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -253,7 +253,7 @@ def _warp(source: Tensor, matrix: Tensor, shift: Tensor, sigma: Tensor | None, s
 def _along_both(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """rows (B, M, H) times x (B, C, H, W) times columns (B, N, W) transposed: (B, C, M, N)."""
     b, c, h, w = x.shape
-    x = torch.bmm(x.reshape(b, c * h, w), columns.transpose(1, 2)).view(b, c, h, -1)
+    x = torch.bmm(x.reshape(b, c * h, w), columns.transpose(1, 2)).view(b, c, h, columns.shape[1])
     return torch.matmul(rows[:, None], x)
 
 

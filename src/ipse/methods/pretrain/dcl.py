@@ -23,7 +23,7 @@ class DCL(Method):
         self, encoder: Encoder, *, temperature: float = 0.1, sigma: float | None = None, hidden: int = 2048, width: int = 128
     ):
         super().__init__(encoder)
-        self.projector = mlp(encoder.dim, hidden, width)
+        self.projector = mlp(encoder.dim, hidden, width, final_norm=True)
         self.temperature, self.sigma = temperature, sigma
 
     def loss(self, batch: Batch) -> Step:
