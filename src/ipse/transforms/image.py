@@ -109,9 +109,9 @@ def make_view(source: Tensor, aspect: Tensor, policy: Policy, size: int, key: in
         matrix = matrix @ _rotation(draw, aspect, scale, policy.rotation)
     sigma = _blur_sigma(draw, policy) if policy.blur and policy.sigma[1] > 0.3 else None
     needed = (source, matrix, shift, *_colour_maps(draw, policy, source.shape[1]), *(() if sigma is None else (sigma,)))
-    parts = zip(*(t.split(_samples_at_once(source, size)) for t in needed), strict=True)
-    made = [_picture(*part, size=size, separable=not policy.rotation) for part in parts]
-    x, colour = (torch.cat(pieces) if len(made) > 1 else pieces[0] for pieces in zip(*made, strict=True))
+    x = torch.empty(*source.shape[:2], size, size, device=source.device)
+    parts = zip(*(t.split(_samples_at_once(source, size)) for t in (x, *needed)), strict=True)
+    colour = torch.cat([_picture(*part, size=size, separable=not policy.rotation) for part in parts])
     if policy.solarize:
         chosen = draw("solarize") < policy.solarize
         x = torch.where(chosen[:, None, None, None], -x.abs(), x)
@@ -123,13 +123,14 @@ def make_view(source: Tensor, aspect: Tensor, policy: Policy, size: int, key: in
     return View(x, torch.cat([matrix, shift[:, :, None]], dim=2), colour)
 
 
-def _samples_at_once(source: Tensor, size: int, most: int = 1 << 20) -> int:
+def _samples_at_once(source: Tensor, size: int, most: int = 1 << 22) -> int:
     """How many pictures to work on at a time: on a CPU so many that `most` numbers, which fit in its caches, hold them."""
     _, c, h, w = source.shape
     return len(source) if source.device.type != "cpu" else max(1, most // (c * max(h * w, size * size)))
 
 
 def _picture(
+    out: Tensor,
     source: Tensor,
     matrix: Tensor,
     shift: Tensor,
@@ -139,9 +140,9 @@ def _picture(
     *,
     size: int,
     separable: bool,
-) -> tuple[Tensor, Tensor]:
-    """The resampled and recoloured pictures, with the colour map that was applied."""
-    return _recolour(_warp(source, matrix, shift, sigma, size, separable=separable), (deviation, mean))
+) -> Tensor:
+    """Writes the resampled and recoloured pictures to `out`, and gives the colour map that was applied."""
+    return _recolour(_warp(source, matrix, shift, sigma, size, separable=separable), (deviation, mean), out)
 
 
 def original(source: Tensor, aspect: Tensor, size: int) -> View:
@@ -151,7 +152,7 @@ def original(source: Tensor, aspect: Tensor, size: int) -> View:
     matrix = torch.diag_embed(scale)
     x = _warp(source, matrix, shift, None, size, separable=True)
     colour = torch.eye(x.shape[1], x.shape[1] + 1, device=x.device).expand(len(x), -1, -1)
-    return View(x / 127.5 - 1, torch.cat([matrix, shift[:, :, None]], dim=2), colour)
+    return View((x / 127.5 - 1).contiguous(), torch.cat([matrix, shift[:, :, None]], dim=2), colour)
 
 
 class _Draws:
@@ -238,9 +239,14 @@ def _warp(source: Tensor, matrix: Tensor, shift: Tensor, sigma: Tensor | None, s
     x = source.float()
     blur = _gaussian(sigma, size) if sigma is not None else None
     if separable:
-        columns, rows = (_resampler(matrix[:, i, i], shift[:, i], n, size) for i, n in ((0, w), (1, h)))
-        if blur is not None:
-            columns, rows = blur @ columns, blur @ rows
+        scale = matrix.diagonal(dim1=1, dim2=2)
+        if h == w:  # both ways at once: small operations cost by their number
+            both = _resampler(scale.T.reshape(-1), shift.T.reshape(-1), w, size)
+            both = both if blur is None else torch.cat([blur, blur]).bmm(both)
+            columns, rows = both[:b], both[b:]
+        else:
+            columns, rows = (_resampler(scale[:, i], shift[:, i], n, size) for i, n in ((0, w), (1, h)))
+            columns, rows = (columns, rows) if blur is None else (blur @ columns, blur @ rows)
         return _along_both(x, rows, columns)
     if max(h, w) > size:
         columns, rows = (_smoother(matrix[:, i].norm(dim=1) * n / size, n) for i, n in ((0, w), (1, h)))
@@ -251,10 +257,16 @@ def _warp(source: Tensor, matrix: Tensor, shift: Tensor, sigma: Tensor | None, s
 
 
 def _along_both(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """rows (B, M, H) times x (B, C, H, W) times columns (B, N, W) transposed: (B, C, M, N)."""
+    """rows (B, M, H) times x (B, C, H, W) times columns (B, N, W) transposed: (B, C, M, N), laid out as (C, B, M, N).
+
+    One product per channel, each on a plane of its own, so that nothing is copied.
+    """
     b, c, h, w = x.shape
     x = torch.bmm(x.reshape(b, c * h, w), columns.transpose(1, 2)).view(b, c, h, columns.shape[1])
-    return torch.matmul(rows[:, None], x)
+    planes = x.new_empty(c, b, rows.shape[1], columns.shape[1])
+    for i, plane in enumerate(planes):
+        torch.bmm(rows, x[:, i], out=plane)
+    return planes.transpose(0, 1)
 
 
 def _resampler(scale: Tensor, shift: Tensor, n: int, size: int) -> Tensor:
@@ -330,15 +342,14 @@ def _colour_maps(draw: _Draws, policy: Policy, channels: int) -> tuple[Tensor, T
     return result[:, 0], result[:, 1]
 
 
-def _recolour(x: Tensor, maps: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Applies the maps to pictures on the scale 0..255; gives them on [-1, 1] with the map (B, C, C + 1) that holds there."""
+def _recolour(x: Tensor, maps: tuple[Tensor, Tensor], out: Tensor) -> Tensor:
+    """Applies the maps to pictures on the scale 0..255, writes them on [-1, 1] to `out`, and gives the map (B, C, C + 1) that holds there."""
     deviation, mean = maps
-    b, c, h, w = x.shape
-    flat = x.reshape(b, c, h * w)
-    offset = (mean - deviation) @ flat.mean(dim=2, keepdim=True)
-    y = torch.bmm(deviation / 127.5, flat).add_(offset / 127.5 - 1).clamp_(-1, 1)
-    constant = deviation.sum(dim=2, keepdim=True) + offset / 127.5 - 1  # the map in terms of colours on [-1, 1]
-    return y.view(b, c, h, w), torch.cat([deviation, constant], dim=2)
+    flat = x.flatten(2)
+    offset = (mean - deviation) @ flat.mean(dim=2, keepdim=True) / 127.5 - 1
+    torch.bmm(deviation / 127.5, flat, out=out.flatten(2)).add_(offset).clamp_(-1, 1)
+    constant = deviation.sum(dim=2, keepdim=True) + offset  # the map in terms of colours on [-1, 1]
+    return torch.cat([deviation, constant], dim=2)
 
 
 @cache
