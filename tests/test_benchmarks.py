@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,6 +50,20 @@ def test_peer() -> None:
     assert peer.render(figures).count("%") == 2
 
 
+def test_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+    from benchmarks import encoders
+
+    from ipse.data import Images
+
+    images = Images(np.random.default_rng(0).integers(0, 256, (300, 3, 32, 32), dtype=np.uint8), np.arange(300) % 2)
+    monkeypatch.setattr(encoders, "open_data", lambda name: SimpleNamespace(train=images, test=images.subset(np.arange(20))))
+    monkeypatch.setattr(encoders, "CANDIDATES", {"tiny": ("small_conv", {"widths": (4, 8), "grid": 4})})
+    text = encoders.render(encoders.measure((0.0001, 0.0002), turn=0.01))
+    assert "| kNN after 0.0001 min | kNN after 0.0002 min |" in text
+    assert text.count("%") == 2
+
+
 def test_memory(tmp_path: Path) -> None:
     import numpy as np
 
@@ -68,5 +83,5 @@ def test_the_page_has_every_part_and_says_what_was_not_measured() -> None:
     from benchmarks import __main__
 
     text = __main__.page({"machine": {"threads": 2, "instructions": ["avx2"], "torch": "2.6"}})
-    assert text.count("Not measured yet.") == 4
+    assert text.count("Not measured yet.") == 5
     assert "2 processor cores (avx2)" in text

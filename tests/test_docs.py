@@ -10,7 +10,6 @@ digits. Blocks that install something or call pytest or make are left out: `.ci/
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import re
 import shlex
@@ -162,7 +161,7 @@ def test_every_option_stands_on_its_page_with_its_default(name: str) -> None:
     for (option, shown), action in zip(rows, OPTIONS[name], strict=True):
         if action.required:
             assert shown == "required", option
-        elif isinstance(action, argparse.BooleanOptionalAction):
+        elif isinstance(action.default, bool):
             assert shown == ("yes" if action.default else "no"), option
         elif isinstance(action.default, (str, int, float)):
             assert shown == f"`{action.default}`", option

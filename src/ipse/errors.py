@@ -29,3 +29,8 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> UserError:
 def requires(extra: str, what: str) -> UserError:
     """The error for a feature whose optional package is not installed."""
     return UserError(f"{what} needs an extra: pip install 'ipse[{extra}]'")
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, in one short line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:120]

@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
-from ipse.errors import UserError
+from ipse.errors import UserError, first_line
 from ipse.models import Encoder, create, known, load, save, usual_size
-from ipse.models.encoder import count_parameters, first_line
 
 EVERY_KIND = [
     ("small_conv", 3, 32, {}),
@@ -206,16 +204,10 @@ class TestKept:
         def full(*_: object, **__: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("ipse.models.encoder.save_file", full)
+        monkeypatch.setattr("ipse.models.disk.save_file", full)
         with pytest.raises(OSError, match="No space left"):
             save(trained("test_resnet", 1, 32, {}), saved)
         assert {f.name: f.read_bytes() for f in saved.iterdir()} == before
-
-
-def test_parameters_are_counted_by_hand():
-    assert count_parameters(nn.Linear(3, 4)) == 16
-    assert count_parameters(nn.BatchNorm1d(5)) == 10
-    assert count_parameters(nn.Sequential(nn.Conv2d(2, 3, 3, bias=False), nn.ReLU())) == 54
 
 
 def test_the_first_line_of_an_error_is_there_even_when_it_says_nothing():

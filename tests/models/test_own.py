@@ -8,7 +8,6 @@ from torch.nn import functional as F
 from ipse.errors import UserError
 from ipse.models import create
 from ipse.models.conv import SmallConv
-from ipse.models.encoder import count_parameters
 from ipse.models.vit import Block, SmallViT, sine_cosine
 
 
@@ -46,7 +45,7 @@ class TestSmallConv:
     def test_parameters_counted_by_hand(self):
         """Size 16: a 3 x 3 layer, a residual pair, a 2 x 2 layer, a residual pair; two numbers per channel for each normalisation."""
         expected = (3 * 9 * 4 + 8) + 2 * (4 * 9 * 4 + 8) + (4 * 4 * 6 + 12) + 2 * (6 * 9 * 6 + 12)
-        assert count_parameters(SmallConv(3, 16, (4, 6), (1, 1))) == expected
+        assert sum(p.numel() for p in SmallConv(3, 16, (4, 6), (1, 1)).parameters()) == expected
 
     def test_a_gradient_reaches_every_weight(self):
         encoder = SmallConv(3, 16, (4, 6), (1, 2))
@@ -125,7 +124,7 @@ class TestSmallViT:
         d, patch = 12, 3 * 2 * 2
         block = 2 * 2 * d + (3 * d * d + 3 * d) + (d * d + d) + (4 * d * d + 4 * d) + (4 * d * d + d)
         encoder = SmallViT(3, 16, width=d, depth=3, heads=2)
-        assert count_parameters(encoder) == patch * d + d + 3 * block + 2 * d
+        assert sum(p.numel() for p in encoder.parameters()) == patch * d + d + 3 * block + 2 * d
         assert "position" not in encoder.state_dict()
 
 

@@ -43,6 +43,19 @@ def test_infinite_is_continuous() -> None:
     assert rate(250) == pytest.approx(0.7)
 
 
+def test_a_cool_down_by_an_inverse_square_root() -> None:
+    sharpness, end = 3.0, 0.4
+    rate = infinite(1000, 100, cooldown=300, anneal=200, constant=end, inverse_sqrt=sharpness)
+    assert rate(100) == 1
+    assert rate(400) == end
+    assert rate(399) == pytest.approx(end, abs=2e-3)
+    assert rate(250) == pytest.approx(1 - 0.6 * (1 - 1 / 2.5**0.5) / (1 - 1 / 2))  # half way: 1 + 3 / 2 under the root
+    steps = [rate(n) for n in range(100, 401)]
+    assert steps == sorted(steps, reverse=True)
+    with pytest.raises(UserError, match="inverse_sqrt must be more than 0"):
+        infinite(100, 10, inverse_sqrt=0.0)
+
+
 def test_a_plateau_at_the_peak_is_warm_up_stable_decay() -> None:
     rate = infinite(100, 10, cooldown=30, anneal=20, constant=1.0)
     assert {rate(n) for n in range(10, 81)} == {1.0}

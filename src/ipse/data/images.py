@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 _KEPT = 1 << 28  # bytes of a mapped file that may stay in memory
-_AROUND = 1 << 16  # bytes that the kernel maps around every place that is touched
+_AROUND = 1 << 21  # bytes that the kernel may map around every place that is touched: a large folio of its cache
 
 
 class Images:

@@ -66,6 +66,9 @@ def pretrain(
     from ipse.jobs.settings import settle
     from ipse.training import processes
 
+    if processes.follows():
+        _, folder, *_ = processes.follow()
+        return Run(folder)
     if resume is None:
         opened, config = settle(words, given(words))
         run = Run(_new_folder(out, config))
@@ -75,7 +78,9 @@ def pretrain(
         if out is not None:
             raise UserError(f"--resume {run} goes on in that folder: leave --out {out} out")
         opened, config = _again(run, words)
-    if not run.evaluation:
+    if run.evaluation:
+        processes.dismiss(config, run.path)
+    else:
         try:
             processes.run(
                 train, config["devices"], config["precision"], config, run.path, opened.train, resume is not None, quiet
@@ -166,6 +171,7 @@ def _again(run: Run, words: Mapping[str, Any]) -> tuple[Data, dict[str, Any]]:
     """The data and configuration of a run that goes on; raises UserError when the new words contradict the old ones or the data is another."""
     from ipse.data import open_data
     from ipse.jobs.settings import plain
+    from ipse.training import processes
 
     config = run.config
     for name, value in plain(given(words)).items():
@@ -186,4 +192,7 @@ def _again(run: Run, words: Mapping[str, Any]) -> tuple[Data, dict[str, Any]]:
         raise UserError(f"--resume {run}: the data is not the same as when the run was started; start a new run")
     if not run.evaluation and not run.state.exists():
         raise UserError(f"nothing to resume: {run} stopped before its first state was saved; start again")
-    return data, config
+    devices = processes.started_outside() or config["devices"]
+    if config["batch_size"] % devices:
+        raise UserError(f"--resume {run}: its batches of {config['batch_size']} cannot be shared by {devices} processes")
+    return data, config | {"devices": devices}

@@ -18,6 +18,7 @@ from ipse.optim import OPTIMIZERS
 from ipse.regularizers import Regularizer
 from ipse.training import Method, Plan
 from ipse.training.precision import choose
+from ipse.training.processes import started_outside
 from ipse.transforms import Policy
 
 Functions = dict[str, Callable[[Tensor], float] | None]
@@ -46,7 +47,7 @@ def settle(words: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Data, di
     size = words["image_size"] or models.usual_size(encoder)
     data = open_data(words["data"], labels=words["labels"], size=size)
     images, size = data.train, size or data.size
-    n, devices = len(images), words["devices"]
+    n, devices = len(images), started_outside() or words["devices"]
     views = names.assignments(words["views"], "--views")
     Policy.usual(images.channels, size).change(views)
     batch_size = words["batch_size"] or max(devices, min(256, n // 2) // devices * devices)

@@ -1,7 +1,9 @@
 """Encoders, heads and teachers."""
 
+from ipse.models.build import create, known, usual_size
+from ipse.models.disk import load, save, write_tensors
 from ipse.models.ema import EMA, frozen_copy
-from ipse.models.encoder import Encoder, create, known, load, save, usual_size
+from ipse.models.encoder import Encoder
 from ipse.models.heads import mlp, prototypes
 from ipse.models.norm import BatchNorm, synchronised
 
@@ -18,4 +20,5 @@ __all__ = [
     "save",
     "synchronised",
     "usual_size",
+    "write_tensors",
 ]

@@ -9,8 +9,8 @@ import timm
 import torch
 from torch import Tensor
 
-from ipse.errors import UserError, unknown
-from ipse.models.encoder import Encoder, first_line
+from ipse.errors import UserError, first_line, unknown
+from ipse.models.encoder import Encoder
 
 
 @cache

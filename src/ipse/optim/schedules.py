@@ -44,6 +44,7 @@ def infinite(
     anneal: int | None = None,
     constant: float = 0.3,
     final: float = 0.01,
+    inverse_sqrt: float | None = None,
 ) -> Schedule:
     """Cools down to a plateau that may last as long as data keeps coming, and anneals at the very end.
 
@@ -54,7 +55,10 @@ def infinite(
 
     Until the annealing starts, a run may be prolonged by a schedule with a larger `total` and the same `warmup` w and
     `cooldown` c: both agree so far. By default c is a quarter and a = `anneal` a tenth of `total`, less where the warm-up
-    leaves no room. `constant` is the paper's main knob, best between 0.1 and 0.5; 1 gives warm-up, stable, decay.
+    leaves no room. `constant` is the paper's main knob, best between 0.1 and 0.5; 1 gives warm-up, stable, decay. With
+    `inverse_sqrt` = s > 0 the cool-down falls like an inverse square root, the faster at first the larger s:
+
+        1 + (constant - 1) h(u) / h(1),   h(u) = 1 / sqrt(1 + s u) - 1,   u = (n - w) / c
 
     Singh et al., CoLLAs 2025, arXiv:2503.02844
 
@@ -65,6 +69,8 @@ def infinite(
     _fits(total, warmup)
     if not 0 < final <= constant <= 1:
         raise UserError(f"the infinite schedule needs 0 < final <= constant <= 1, given final={final}, constant={constant}")
+    if inverse_sqrt is not None and not inverse_sqrt > 0:
+        raise UserError(f"inverse_sqrt must be more than 0, given {inverse_sqrt}")
     anneal = min(total // 10, total - warmup) if anneal is None else anneal
     cooldown = max(0, min(total // 4, total - warmup - anneal)) if cooldown is None else cooldown
     if warmup + cooldown + anneal > total:
@@ -76,7 +82,8 @@ def infinite(
         if step < warmup:
             return _warm(step, warmup)
         if step < warmup + cooldown:
-            return _half_cosine(1.0, constant, _share(step - warmup, cooldown))
+            share = _share(step - warmup, cooldown)
+            return _half_cosine(1.0, constant, share) if inverse_sqrt is None else _root(constant, share, inverse_sqrt)
         if step < total - anneal:
             return constant
         return float(constant * (final / constant) ** _share(step - (total - anneal), anneal))
@@ -99,3 +106,9 @@ def _share(done: int, length: int) -> float:
 
 def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _root(end: float, share: float, sharpness: float) -> float:
+    """From 1 to `end` along an inverse square root."""
+    fallen = (1 / math.sqrt(1 + sharpness * share) - 1) / (1 / math.sqrt(1 + sharpness) - 1)
+    return 1 + (end - 1) * fallen

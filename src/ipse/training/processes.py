@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
@@ -22,15 +23,12 @@ from ipse.training.precision import FABRIC
 def run(job: Callable[..., Any], devices: int, precision: str, *arguments: Any) -> Any:
     """Calls job(fabric, *arguments) in every process that trains, and gives back what the first of them returns.
 
-    One device: here. More: new processes on this machine, with a GPU each or a share of the cores. Under `torchrun`: the processes it started.
+    One device: here. More: new processes on this machine, with a GPU each or a share of the cores. Under `torchrun`: the processes it
+    started, of which the first calls this and the others call `follow`.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces what the configuration says already
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        fabric = Fabric(
-            accelerator="auto", devices="auto", strategy=DDPStrategy(broadcast_buffers=False), precision=FABRIC[precision]
-        )
-        fabric.launch()
-        return job(fabric, *arguments)
+    if started_outside():
+        return _together((job, precision, arguments))[0]
     if devices == 1:
         fabric = Fabric(accelerator="auto", devices=1, precision=FABRIC[precision])
         return job(fabric, *arguments)
@@ -48,6 +46,51 @@ def run(job: Callable[..., Any], devices: int, precision: str, *arguments: Any) 
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+def started_outside() -> int:
+    """How many processes `torchrun` started on all nodes; 0 where it did not."""
+    return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 0
+
+
+def follows() -> bool:
+    """Whether `torchrun` started this process beside the one that reads the user's words."""
+    return bool(started_outside()) and os.environ["RANK"] != "0"
+
+
+def follow() -> tuple[Any, ...]:
+    """Does the work that the first process gives to `run` or `dismiss`, together with it, and gives back its arguments."""
+    return _together(None)[1]
+
+
+def dismiss(*arguments: Any) -> None:
+    """Tells the processes that `follow` that there is nothing to do."""
+    if started_outside():
+        _together((_nothing, "fp32", arguments))
+
+
+def _nothing(fabric: Fabric, *arguments: Any) -> None:
+    pass
+
+
+def _together(work: tuple[Callable[..., Any], str, tuple[Any, ...]] | None) -> tuple[Any, tuple[Any, ...]]:
+    """What the first process's work gives in this one, and its arguments."""
+    here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), started_outside()
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        box: list[Any] = [work]
+        dist.broadcast_object_list(box, src=0)
+        job, precision, arguments = box[0]
+        strategy = DDPStrategy(broadcast_buffers=False)
+        fabric = Fabric(
+            accelerator="auto", devices=here, num_nodes=everywhere // here, strategy=strategy, precision=FABRIC[precision]
+        )
+        fabric.launch()
+        return job(fabric, *arguments), arguments
+    finally:
+        dist.destroy_process_group()
 
 
 def _in_child(fabric: Fabric, job: Callable[..., Any], parent: int, threads: int, *arguments: Any) -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ipse.errors import UserError
-from ipse.models.encoder import write_tensors
+from ipse.models import write_tensors
 
 
 @dataclass
