@@ -29,8 +29,12 @@ def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, st
     """Writes a safetensors file with the permissions of any new file; the library's own are its owner's alone."""
     path.touch()
     mode = path.stat().st_mode
-    save_file(tensors, path, metadata=metadata)
-    path.chmod(mode)
+    try:
+        save_file(tensors, path, metadata=metadata)
+        path.chmod(mode)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def load(folder: Path) -> Encoder:
