@@ -140,7 +140,9 @@ def test_ctrl_c_at_the_command_line(claim: Write, tmp_path: Path) -> None:
     """A real signal to a real process; the seeds that had finished are on disk."""
     claim(run="import time\n" + COUNTS.replace("STOP", "print('waiting', flush=True); time.sleep(60)"))
     Path("stop").touch()
-    code = f"import ipse.claims; ipse.claims.__path__ = [{str(tmp_path / 'claims')!r}]; import ipse.cli"
+    # Whoever runs the tests in the background may have switched the signal off for all that they start.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += f"import ipse.claims; ipse.claims.__path__ = [{str(tmp_path / 'claims')!r}]; import ipse.cli"
     code += "; ipse.cli.main(['reproduce', 'dcl'])"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
