@@ -43,7 +43,7 @@ SHORT = {
     r"--encoder resnet18": "--encoder resnet18 --image-size 32",
     r"\bresnet18\b": "test_resnet",
     r"--devices \d+": "--devices 1",
-    r"--compile\b": "--no-compile",
+    r" --compile\b": "",
 }
 LEFT_OUT = re.compile(r"\bpip install\b|\bpytest\b|^make ", re.MULTILINE)
 MAKES = re.compile(r"^ipse pretrain photos/ --method barlow-twins --minutes \d+\s*(#.*)?$", re.MULTILINE)

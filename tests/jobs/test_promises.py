@@ -119,6 +119,18 @@ def test_two_processes_learn_what_one_learns(ipse, data: Path, tmp_path: Path) -
     assert two == pytest.approx(one, rel=1e-2)  # each step multiplies what rounding left of the last
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
+def test_a_compiled_encoder_learns_the_same(ipse, data: Path, tmp_path: Path) -> None:
+    words = ["pretrain", data, "--set", "hidden=64", "width=16", "--steps", 4, "--batch-size", 32]
+    ipse(*words, "--out", tmp_path / "plain").check_returncode()
+    result = ipse(*words, "--out", tmp_path / "compiled", "--compile")
+    assert result.returncode == 0, result.stderr
+    one, two = ([line["loss"] for line in numbers(tmp_path / name) if "loss" in line] for name in ("plain", "compiled"))
+    assert two == pytest.approx(one, rel=1e-2)
+    assert weights(tmp_path / "compiled").keys() == weights(tmp_path / "plain").keys()
+
+
 def test_resuming_a_finished_run_shows_it_again(ipse, whole: Path) -> None:
     before = (whole / "encoder.safetensors").read_bytes()
     result = ipse("pretrain", "--resume", whole)
