@@ -13,6 +13,7 @@ import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
+from ipse.data import form
 from ipse.distributed import all_mean, gather, rank, world_size
 from ipse.models import BatchNorm, create, mlp, synchronised
 
@@ -234,9 +235,11 @@ class TestNetworks:
     @pytest.mark.parametrize(
         "build",
         [
-            lambda: nn.Sequential(create("small_conv", 3, 8, widths=(6, 8), depths=(1, 1)), mlp(8, 10, 4, final_norm=True)),
+            lambda: nn.Sequential(
+                create("small_conv", form.image(3, 8), widths=(6, 8), depths=(1, 1)), mlp(8, 10, 4, final_norm=True)
+            ),
             lambda: synchronised(nn.Sequential(nn.Conv2d(3, 6, 3), BatchNormAct2d(6), nn.Flatten(), nn.Linear(216, 4))),
-            lambda: synchronised(nn.Sequential(create("test_resnet", 3, 32), mlp(96, 4))),
+            lambda: synchronised(nn.Sequential(create("test_resnet", form.image(3, 32)), mlp(96, 4))),
         ],
         ids=["ours", "with activations", "timm"],
     )

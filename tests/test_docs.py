@@ -1,8 +1,9 @@
 """README.md and docs/: every command and snippet runs, every link leads somewhere, every option stands on its page.
 
-Each page runs from top to bottom in a folder of its own, with `photos/` in it (two class folders, 80 pictures) and, where the page
-does not make it itself, the run `runs/barlow-twins-photos`. Lines of shell run in this process, snippets of Python share one
-namespace per page. A block with a title is a file; where it is one of ipse's own, it takes part as if it were in the package.
+Each page runs from top to bottom in a folder of its own, with `photos/` (two class folders, 80 pictures), `recordings/`,
+`sensors.csv` and `customers.parquet` in it and, where the page does not make it itself, the run `runs/barlow-twins-photos`. Lines of
+shell run in this process, snippets of Python share one namespace per page. A block with a title is a file: one of ipse's own, or an
+excerpt of it, is there as it stands, and any other is written.
 
 To be fast: runs are of two steps (`SHORT`), encoders of timm are small and start without their weights, and claims learn from a few
 digits. Blocks that install something or call pytest or make are left out: `.ci/run` runs those of README.md.
@@ -16,22 +17,20 @@ import shlex
 import shutil
 import subprocess
 import sys
+import wave
 from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
 import ipse.claims
 from ipse import cli, papers
-from ipse.papers import Paper
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]}
@@ -39,13 +38,14 @@ SHORT = {
     r"--(minutes|epochs|steps) [\d.]+": "--steps 2",
     r"\b(minutes|epochs|steps)=[\d.]+": "steps=2",
     r"\b(mnist5k|cifar10|fashion-mnist)\b": "digits",
-    r"--image-size \d+": "",
-    r"--encoder resnet18": "--encoder resnet18 --image-size 32",
+    r"--size \d\d+": "",
+    r"--encoder resnet18": "--encoder resnet18 --size 32",
     r"\bresnet18\b": "test_resnet",
     r"--devices \d+": "--devices 1",
     r" --compile\b": "",
 }
 LEFT_OUT = re.compile(r"\bpip install\b|\bpytest\b|^make ", re.MULTILINE)
+KINDS = {"image": "pictures", "audio": "audio", "series": "series", "table": "tables"}
 MAKES = re.compile(r"^ipse pretrain photos/ --method barlow-twins --minutes \d+\s*(#.*)?$", re.MULTILINE)
 
 
@@ -69,13 +69,62 @@ RUNNING = [name for name, path in PAGES.items() if any(b.language in ("sh", "pyt
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
-    """A folder with `photos/` and the run of them that most pages start from."""
+    """A folder with data of every kind, and the run of `photos/` that most pages start from."""
     folder = tmp_path_factory.mktemp("docs")
     shutil.copytree(photos, folder / "photos")
+    make_recordings(folder / "recordings")
+    make_sensors().to_csv(folder / "sensors.csv", index=False)
+    make_customers().to_parquet(folder / "customers.parquet")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         shell("ipse pretrain photos/ --method barlow-twins --steps 2 --set widths=[64,64] --quiet")
     return folder
+
+
+def make_recordings(folder: Path) -> None:
+    """48 tones of two speakers at 16 kHz, a silent one and an empty file, and labels.csv."""
+    rng = np.random.default_rng(0)
+    lines = ["path,speaker"]
+    for i in range(49):
+        speaker = ("anna", "boris")[i % 2]
+        seconds = np.arange(rng.integers(6000, 10000)) / 16000
+        tone = (i < 48) * (
+            0.4 * np.sin(2 * np.pi * (200 + 200 * (i % 2) + 3 * i) * seconds) + rng.normal(0, 0.01, len(seconds))
+        )
+        path = folder / speaker / f"{i:02}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes((tone * 32767).astype("<i2").tobytes())
+        lines.append(f"{speaker}/{i:02}.wav,{speaker}")
+    (folder / "anna" / "empty.wav").touch()
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def make_sensors() -> pd.DataFrame:
+    """2,400 steps of three channels with gaps, and what was going on."""
+    rng = np.random.default_rng(0)
+    steps = np.arange(2400)
+    runs = steps // 300 % 2
+    channels = {name: np.sin(steps * (0.1 + 0.2 * runs) + i) + rng.normal(0, 0.1, 2400) for i, name in enumerate("xyz")}
+    channels["z"][100:140] = np.nan
+    return pd.DataFrame({"time": steps * 0.02, **channels, "label": np.array(["walks", "runs"])[runs]})
+
+
+def make_customers() -> pd.DataFrame:
+    """200 rows with numbers, categories, dates, missing cells, a constant column and labels."""
+    rng = np.random.default_rng(0)
+    age, left = rng.integers(18, 80, 200), rng.integers(0, 2, 200)
+    return pd.DataFrame(
+        {
+            "age": np.where(rng.random(200) < 0.1, np.nan, age),
+            "income": rng.lognormal(10, 0.5, 200) * (1 + left),
+            "plan": rng.choice(["basic", "family", "pro"], 200),
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 1500, 200), "D"),
+            "country": "NL",
+            "left": np.where(left, "yes", "no"),
+        }
+    )
 
 
 @pytest.fixture
@@ -87,22 +136,21 @@ def page(request: pytest.FixtureRequest, made: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(timm, "create_model", lambda name, pretrained=False, **options: create(name, **options))
     monkeypatch.setattr("ipse.claims.harness.trials.load", lambda key: small_claim(key, monkeypatch))
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(made / "photos", "photos")
-    text = path.read_text(encoding="utf-8")
-    if not MAKES.search(text):
-        shutil.copytree(made / "runs", "runs")
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    if MAKES.search(path.read_text(encoding="utf-8")):
+        shutil.rmtree("runs")
     return path
 
 
 @pytest.mark.parametrize("page", RUNNING, indirect=True)
-def test_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_runs(page: Path) -> None:
     namespace: dict[str, Any] = {"__name__": page.stem}
     for block in blocks(page):
         text = block.text
-        if block.title:
-            Path(block.title).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / block.title).is_file():
+            excerpt(text, (ROOT / block.title).read_text(encoding="utf-8"))
+        elif block.title:
             Path(block.title).write_text(text, encoding="utf-8")
-            take_part(Path(block.title), monkeypatch)
         elif block.language in ("sh", "python") and not LEFT_OUT.search(text):
             for long, short in SHORT.items():
                 text = re.sub(long, short, text)
@@ -124,17 +172,13 @@ def shell(line: str) -> None:
     assert end.value.code == 0, line
 
 
-def take_part(path: Path, patch: pytest.MonkeyPatch) -> None:
-    """Makes a file below src/ipse a part of the package until the end of the test."""
-    if path.suffix == ".py":
-        package = import_module(".".join(path.parent.relative_to("src").parts))
-        patch.setattr(package, "__path__", [*package.__path__, str(path.parent.resolve())])
-        patch.setitem(sys.modules, name := f"{package.__name__}.{path.stem}", None)  # so that it is forgotten in the end
-        del sys.modules[name]
-    if path.suffix == ".toml":
-        added = {key: Paper(key, **table) for key, table in tomllib.loads(path.read_text(encoding="utf-8")).items()}
-        every = papers.everything() | added
-        patch.setattr(papers, "everything", lambda: every)
+def excerpt(text: str, whole: str) -> None:
+    """Whether a text is a file's, but for what `...` on a line of its own stands for."""
+    place = 0
+    for part in re.split(r"^ *\.\.\.\n", text, flags=re.MULTILINE):
+        place = whole.find(part, place)
+        assert place >= 0, f"the file has it differently:\n{part}"
+        place += len(part)
 
 
 def small_claim(key: str, patch: pytest.MonkeyPatch) -> Any:
@@ -174,23 +218,54 @@ def test_no_page_speaks_of_an_option_that_does_not_exist(name: str) -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text)) <= known
 
 
-def test_every_setting_stands_on_the_page_of_pretrain() -> None:
-    from ipse.transforms import Policy
+METHODS = [paper.key for paper in papers.everything().values() if paper.role == "method" and paper.job == "pretrain"]
 
+
+@pytest.mark.parametrize("key", METHODS)
+def test_every_setting_stands_on_a_page_with_its_default(key: str) -> None:
+    """On that of pre-training where the method is for every kind of data, else on those of its kinds."""
+    method = papers.load(key, "method")
+    settings = {p.name: p.default for p in inspect.signature(method.__init__).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    for name in [f"data/{KINDS[kind]}" for kind in method.modalities] or ["jobs/pretrain"]:
+        row = re.search(rf"^\| `{key}` \| (.*)$", PAGES[f"docs/{name}.md"].read_text(encoding="utf-8"), re.MULTILINE)
+        assert row, f"no row for {key} on {name}"
+        shown = {setting: yaml.safe_load(value) for setting, value in re.findall(r"`(\w+)=([^`]*)`", row[1])}
+        assert list(shown) == list(settings)
+        assert shown == {n: list(value) if isinstance(value, tuple) else value for n, value in settings.items()}
+
+
+def test_regularizers_and_schedules_stand_on_the_page_of_pretrain() -> None:
     text = PAGES["docs/jobs/pretrain.md"].read_text(encoding="utf-8")
     for paper in papers.everything().values():
-        if paper.role == "method" and paper.job == "pretrain":
-            row = re.search(rf"^\| `{paper.key}` \| (.*)$", text, re.MULTILINE)
-            method = papers.load(paper.key, "method")
-            settings = [p.name for p in inspect.signature(method.__init__).parameters.values() if p.kind is p.KEYWORD_ONLY]
-            assert row, f"no row for {paper.key}"
-            assert re.findall(r"`(\w+)=", row[1]) == settings, paper.key
         if paper.role in ("regularizer", "schedule"):
             assert paper.key in text or papers.load(paper.key, paper.role).__name__ in text
-    views = re.search(r"## Views\n(.*?)\n## ", text, re.DOTALL)
-    assert views
-    cells = re.findall(r"^\| (`.*?) \|", views[1], re.MULTILINE)
-    assert re.findall(r"`(\w+)`", " ".join(cells)) == [field.name for field in fields(Policy)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_setting_of_views_stands_on_the_page_of_its_data_with_its_default(kind: str) -> None:
+    from ipse.transforms.audio import AudioPolicy
+    from ipse.transforms.image import ImagePolicy
+    from ipse.transforms.series import SeriesPolicy
+    from ipse.transforms.table import TablePolicy
+
+    policy = {"image": ImagePolicy, "audio": AudioPolicy, "series": SeriesPolicy, "table": TablePolicy}[kind]
+    text = PAGES[f"docs/data/{KINDS[kind]}.md"].read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", text.partition("## Views\n")[2].partition("\n## ")[0], re.MULTILINE)
+    assert [name for names, _ in rows for name in re.findall(r"`(\w+)`", names)] == [field.name for field in fields(policy)]
+    for names, values in rows:
+        shown = [yaml.safe_load(value) for value in re.findall(r"`(.*?)`", values)]
+        for name, value in zip(re.findall(r"`(\w+)`", names), shown * (3 if len(shown) == 1 else 1), strict=False):
+            assert value == pytest.approx(np.array(getattr(policy(), name)).tolist(), abs=1e-3), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_encoder_stands_on_the_page_of_its_data(kind: str) -> None:
+    from ipse import models
+
+    text = PAGES[f"docs/data/{KINDS[kind]}.md"].read_text(encoding="utf-8").partition("## Encoders\n")[2].partition("\n## ")[0]
+    shown = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert shown[0] == models.usual(kind)
+    assert sorted(shown) == models.known(kind)
 
 
 def test_every_measure_stands_on_the_page_of_evaluate() -> None:
@@ -200,9 +275,9 @@ def test_every_measure_stands_on_the_page_of_evaluate() -> None:
     assert re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE) == list(MEANINGS)
 
 
-@pytest.mark.parametrize("package", ["losses", "regularizers", "metrics", "optim"])
+@pytest.mark.parametrize("package", ["losses", "regularizers", "metrics", "optim", "models", "transforms", "studies"])
 def test_every_module_of_blocks_is_in_the_api(package: str) -> None:
-    shown = re.findall(r"^::: (ipse\.\S+)", PAGES["docs/api.md"].read_text(encoding="utf-8"), re.MULTILINE)
+    shown = re.findall(r"^::: (ipse\.\w+\.\w+)", PAGES["docs/api.md"].read_text(encoding="utf-8"), re.MULTILINE)
     modules = {f"ipse.{package}.{path.stem}" for path in (ROOT / "src" / "ipse" / package).glob("[!_]*.py")}
     assert modules <= set(shown)
 

@@ -17,7 +17,7 @@ METHOD = nn.Identity()
 
 
 def record(step: int) -> dict[str, Any]:
-    return {"step": step, "epoch": step / 4, "loss": 1 / (step + 1), "images_per_second": 123.456789}
+    return {"step": step, "epoch": step / 4, "loss": 1 / (step + 1), "samples_per_second": 123.456789}
 
 
 def log(path: Path, first: int, last: int, steps: int = 10) -> None:
@@ -39,7 +39,7 @@ def test_lines_are_on_disk_at_once_and_short(tmp_path: Path) -> None:
     (line,) = path.read_text().splitlines()
     content = json.loads(line)
     assert content.pop("seconds") >= 0
-    assert content == {"step": 2, "epoch": 0.5, "loss": 0.333333, "images_per_second": 123.457}
+    assert content == {"step": 2, "epoch": 0.5, "loss": 0.333333, "samples_per_second": 123.457}
     json_log.event(2, "½ rolled\nback")
     json_log.close()
     assert [json.loads(line) for line in path.read_text().splitlines()][1] == {"step": 2, "event": "½ rolled\nback"}
@@ -104,6 +104,6 @@ def test_tensorboard_reads_the_same_numbers(tmp_path: Path) -> None:
         board.close()
     events = event_accumulator.EventAccumulator(str(tmp_path))
     events.Reload()
-    assert set(events.Tags()["scalars"]) == {"epoch", "loss", "images_per_second", "watch/rankme"}
+    assert set(events.Tags()["scalars"]) == {"epoch", "loss", "samples_per_second", "watch/rankme"}
     assert [(e.step, e.value) for e in events.Scalars("watch/rankme")] == [(step, 2.0 * step) for step in range(8)]
     assert all(math.isclose(e.value, 1 / (e.step + 1), rel_tol=1e-6) for e in events.Scalars("loss"))

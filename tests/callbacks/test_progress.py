@@ -15,7 +15,7 @@ from ipse.callbacks import Progress
 
 
 def record(step: int, **more: float) -> dict[str, Any]:
-    return {"step": step, "loss": 0.5, "images_per_second": 1234.4, **more}
+    return {"step": step, "loss": 0.5, "samples_per_second": 1234.4, **more}
 
 
 def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,10 +30,10 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert output.out == ""
     *lines, event, last = output.err.splitlines()
     assert [int(line.split("%")[0].split()[-1]) // 10 for line in lines] == list(range(10))
-    form = r"simclr:   0%  step 1/200  loss 0.500  1234 images/s  rankme 12.3  left \d:\d\d:\d\d"
+    form = r"simclr:   0%  step 1/200  loss 0.500  1234 samples/s  rankme 12.3  left \d:\d\d:\d\d"
     assert re.fullmatch(form, lines[0])
     assert event == "step 3: rolled [back] to [/step] 2"
-    assert last == "simclr: 100%  step 200/200  loss 0.500  1234 images/s"
+    assert last == "simclr: 100%  step 200/200  loss 0.500  1234 samples/s"
 
 
 def test_the_time_left_is_that_of_the_steps_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ bar = Progress("simclr")
 bar.start(4, 0)
 for step in range(4):
     time.sleep(0.15)
-    bar.record(nn.Identity(), {"step": step, "loss": 0.5, "images_per_second": 1234.4})
+    bar.record(nn.Identity(), {"step": step, "loss": 0.5, "samples_per_second": 1234.4})
 bar.event(3, "rolled back")
 bar.close()"""
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
@@ -90,5 +90,5 @@ bar.close()"""
     assert bool(coloured) is not no_colour
     shown = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text)
     assert "step 3: rolled back" in shown
-    assert re.search(r"simclr .* 4/4 loss 0\.500 +1234 images/s 0:00:0\d left 00:00", shown)
+    assert re.search(r"simclr .* 4/4 loss 0\.500 +1234 samples/s 0:00:0\d left 00:00", shown)
     assert "%" not in shown  # no plain lines beside the bar

@@ -10,7 +10,7 @@ from torch import nn
 from ipse import models
 from ipse.callbacks import Watch
 from ipse.callbacks.watch import RECORDS
-from ipse.data import Images, open_data
+from ipse.data import Images, form, open_data
 from ipse.errors import UserError
 from ipse.metrics.neighbours import knn_accuracy
 from ipse.metrics.rank import rankme
@@ -21,7 +21,7 @@ class Learner(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = models.create("small_conv", 3, 16, widths=(8, 8))
+        self.encoder = models.create("small_conv", form.image(3, 16), widths=(8, 8))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def images(pictures: np.ndarray, labels: np.ndarray) -> Images:
 
 def test_the_numbers_are_those_of_the_measures(images: Images) -> None:
     method = Learner()
-    watch = Watch({"rankme": rankme, "knn": None}, images, 16, samples=50)
+    watch = Watch({"rankme": rankme, "knn": None}, images, most=50)
     watch.start(10, 0)
     record = {"step": 0}
     state = {k: v.clone() for k, v in method.state_dict().items()}
@@ -50,7 +50,7 @@ def test_the_numbers_are_those_of_the_measures(images: Images) -> None:
 
 def test_the_mode_is_left_as_it_was(images: Images) -> None:
     method = Learner().train()
-    watch = Watch({"rankme": rankme}, images, 16, samples=10)
+    watch = Watch({"rankme": rankme}, images, most=10)
     watch.start(1, 0)
     watch.record(method, {"step": 0})
     assert method.encoder.training
@@ -67,23 +67,23 @@ def test_the_cost_is_bounded(images: Images, steps: int) -> None:
 
 
 def _watches(images: Images, steps: int, first: int, step: int) -> bool:
-    watch = Watch({}, images, 16, samples=10)
+    watch = Watch({}, images, most=10)
     watch.start(steps, first)
     return step % watch.every == 0 or step == watch.last
 
 
 def test_at_most_so_many_samples(images: Images) -> None:
-    assert len(Watch({}, images, 16).images) == 200
-    assert len(Watch({}, images, 16, samples=30).images) == 30
+    assert len(Watch({}, images).samples) == 200
+    assert len(Watch({}, images, most=30).samples) == 30
     every_class_once = images.subset(range(10)).relabelled(np.arange(10))
-    assert len(Watch({}, every_class_once, 16).images) == 10
+    assert len(Watch({}, every_class_once).samples) == 10
 
 
 def test_neighbours_need_labels(images: Images) -> None:
     for y in (np.full(200, -1), np.where(np.arange(200) == 5, 0, -1)):
         with pytest.raises(UserError, match="--watch knn: needs labels"):
-            Watch({"knn": None}, images.relabelled(y), 16)
+            Watch({"knn": None}, images.relabelled(y))
     few = np.full(200, -1)
     few[:4] = [0, 0, 1, 1]
-    watch = Watch({"knn": None}, images.relabelled(few), 16)
+    watch = Watch({"knn": None}, images.relabelled(few))
     assert (len(watch.bank), len(watch.asking)) == (2, 2)

@@ -101,7 +101,7 @@ def test_all_nan():
 def test_large_pictures_are_made_smaller():
     x = np.random.default_rng(0).integers(0, 256, (3, 200, 100, 3), dtype=np.uint8)
     data = open_data(x)
-    assert data.size == 64
+    assert data.form["size"] == 64
     assert data.train.x.shape == (3, 3, 96, 96)
     assert data.train.aspect[0] == 0.5
     exact = F.interpolate(torch.tensor(x.transpose(0, 3, 1, 2)).float(), (96, 96), mode="bilinear", antialias=True)
@@ -130,7 +130,7 @@ def test_what_is_no_array_of_pictures(x):
         (np.zeros((0, 4, 4)), "got the shape"),
         (np.array(["a", "b"]), "expected numbers"),
         (np.zeros((3, 4, 4), complex), "expected numbers"),
-        (np.array([[object()]]), "expected numbers"),
+        (np.array([[object()]]), "no column of the array is left"),
         ({"x": x}, "DATA cannot be a dict: expected a folder"),
         (None, "DATA cannot be a NoneType"),
         ([], "DATA cannot be a list"),
@@ -164,13 +164,13 @@ def test_npz(x, tmp_path, save, monkeypatch):
     assert again.train._map is not None
     assert again.key == data.key
     save(tmp_path / "only.npz", anything=x / 255)
-    assert (open_data(tmp_path / "only.npz").train.x[:, 0] == x).all()
+    assert (open_data(tmp_path / "only.npz", modality="image").train.x[:, 0] == x).all()
 
 
 def test_folder_of_npz(x, tmp_path):
     np.savez(tmp_path / "train.npz", x=x[:15] / 2, y=np.arange(15) % 3)
     np.savez(tmp_path / "test.npz", x=np.minimum(x[15:] / 4, 60), y=np.array([0, 1, 2, 0, 7]))
-    data = open_data(tmp_path)
+    data = open_data(tmp_path, modality="image")
     high = x[:15].max() / 2
     assert (
         data.test.x[:, 0] == np.rint(np.minimum(x[15:] / 4, 60) * 255 / high)

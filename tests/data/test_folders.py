@@ -18,7 +18,7 @@ def test_pictures_without_classes(photos):
     assert list(data.train.names) == ["a.jpg", "b.png", "deep/er/c.PNG"]
     assert data.train.x.shape == (3, 3, 12, 12)
     assert data.train.x.dtype == np.uint8
-    assert (data.name, data.size, data.classes, data.test) == ("photos", 12, (), None)
+    assert (data.name, data.form["size"], data.classes, data.test) == ("photos", 12, (), None)
     assert not data.train.labelled
     assert data.skipped == []
 
@@ -129,7 +129,7 @@ def test_other_and_hidden_files(photos):
 
 
 def test_no_pictures(tmp_path):
-    with pytest.raises(UserError, match=r"no pictures in .* \(0 other files; known: .*\.jpg"):
+    with pytest.raises(UserError, match=r"no pictures, recordings or tables in .* \(0 other files; known pictures: .*\.jpg"):
         open_data(tmp_path)
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(UserError, match=r"\(1 other files"):
@@ -193,7 +193,7 @@ def test_a_colour_picture_that_the_first_look_missed(photos, monkeypatch):
 )
 def test_sizes(photos, side, asked, size, stored):
     data = open_data(photos("a.png", "b.png", "c.png", width=side, height=side + 1), size=asked)
-    assert (data.size, data.train.x.shape) == (size, (3, 3, stored, stored))
+    assert (data.form["size"], data.train.x.shape) == (size, (3, 3, stored, stored))
 
 
 def test_the_short_sides_median_decides(photos):

@@ -127,7 +127,7 @@ def test_mistakes(photos, csv, tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             open_data(root, labels=csv(*lines))
-    with pytest.raises(UserError, match=r"cannot read the labels .*none.csv: No such file"):
+    with pytest.raises(UserError, match=r"cannot read the labels .*none.csv: there is no such file"):
         open_data(root, labels=tmp_path / "none.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(UserError, match=r"cannot read the labels .*binary.csv"):

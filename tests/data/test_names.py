@@ -33,7 +33,7 @@ def home(tmp_path, monkeypatch):
 def test_digits():
     data = open_data("digits")
     assert data.train.x.shape == (1797, 1, 8, 8)
-    assert data.size == 8
+    assert data.form["size"] == 8
     assert data.test is None
     assert data.classes == tuple("0123456789")
     assert data.train.y[:3].tolist() == [0, 1, 2]
@@ -44,7 +44,7 @@ def test_digits():
 def test_mnist5k():
     data = open_data("mnist5k")
     assert data.train.x.shape == (5000, 1, 28, 28)
-    assert data.size == 28
+    assert data.form["size"] == 28
     assert data.test is None
     assert np.bincount(data.train.y).tolist() == [500] * 10
     assert (data.train.x.min(), data.train.x.max()) == (0, 255)
@@ -64,7 +64,7 @@ def test_found_on_disk(variable):
     assert data.test.y.tolist() == [1, 0]
     assert (data.train.x == x[:4].transpose(0, 3, 1, 2)).all()
     assert data.name == "cifar10"
-    assert data.size == 32
+    assert data.form["size"] == 32
 
 
 def test_other_names_on_disk(monkeypatch):
@@ -148,5 +148,5 @@ def test_files_that_are_no_data(tmp_path, photos):
         open_data(tmp_path / "a.txt")
     with pytest.raises(UserError, match=r"a.png is one picture: give the folder"):
         open_data(photos("a.png") / "a.png")
-    with pytest.raises(UserError, match="must be at least 1, got 0"):
+    with pytest.raises(UserError, match="must be more than 0, got 0"):
         open_data("digits", size=0)

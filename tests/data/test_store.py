@@ -42,8 +42,8 @@ def test_the_second_time_nothing_is_decoded(photos, no_decoding):
     assert (again.train.x == first.train.x).all()
     assert again.train.y.tolist() == [0, 1]
     assert again.classes == ("a", "b")
-    assert again.size == first.size
-    assert open_data(root, size=first.size).key == first.key  # the size that was decided on is the same store
+    assert again.form["size"] == first.form["size"]
+    assert open_data(root, size=first.form["size"]).key == first.key  # the size that was decided on is the same store
 
 
 def test_the_key_is_the_content_wherever_it_is(photos, tmp_path, no_decoding):
@@ -69,7 +69,7 @@ def test_the_key_changes_with_content_names_and_labels(photos, tmp_path):
 def test_another_size_is_another_store_of_the_same_content(photos, cache):
     root = photos("a.png", width=100, height=100)
     assert open_data(root, size=16).key == open_data(root).key
-    assert open_data(root).size == 64
+    assert open_data(root).form["size"] == 64
     assert len(stores(cache)) == 2
 
 

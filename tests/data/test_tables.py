@@ -156,7 +156,7 @@ def test_plain_parquet(tmp_path, picture, encoded):
     assert [(s.name, s.reason) for s in data.skipped] == [("2", "no picture in this row")]
     parquet.write_table(pa.table({"id": [1, 2]}), tmp_path / "a.parquet")
     with pytest.raises(UserError, match="no column of pictures in a: expected an Image or bytes column, got id"):
-        open_data(tmp_path / "a.parquet")
+        open_data(tmp_path / "a.parquet", modality="image")
 
 
 def test_the_content_is_the_key(dataset, tmp_path):

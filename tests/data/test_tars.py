@@ -82,7 +82,7 @@ def test_json_that_is_none(shard, picture, encoded):
 def test_mixed_shards(shard, tmp_path):
     shard("a.tar", {})
     (tmp_path / "b.parquet").touch()
-    with pytest.raises(UserError, match=r"expected .parquet files or .tar files in .*, got .parquet and .tar"):
+    with pytest.raises(UserError, match=r"expected files of one kind, .csv, .parquet or .tar, in .*, got .parquet and .tar"):
         open_data(tmp_path)
     with pytest.raises(UserError, match=r"there is no file .*c.tar"):
         open_data([tmp_path / "c.tar"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ipse import models
+from ipse.data import form
 from ipse.jobs.pretrain import pretrain
 from ipse.jobs.run import Run
 
@@ -42,7 +43,7 @@ def untrained(tmp_path: Path) -> Callable[..., Path]:
         folder.mkdir()
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            encoder = models.create(name, channels, size)
+            encoder = models.create(name, form.image(channels, size))
             encoder(torch.randn(8, channels, size, size))
         models.save(encoder, folder)
         (folder / "config.yaml").write_text("method: simclr\n")

@@ -20,7 +20,7 @@ import ipse
 from ipse.errors import Interrupted, UserError
 from ipse.jobs import pretrain as job
 
-SMALL: dict[str, Any] = {"steps": 2, "encoder": "small_conv", "set": {"hidden": 16, "width": 8}}
+SMALL: dict[str, Any] = {"steps": 2, "set": {"hidden": 16, "width": 8}}
 
 
 def small(**words: Any) -> ipse.Encoder:
@@ -83,7 +83,7 @@ def test_rows_and_pictures_are_the_same(digits: tuple[np.ndarray, np.ndarray], f
     for pictures in (x.reshape(-1, 8, 8), x.reshape(-1, 8, 8, 1), x.reshape(-1, 1, 8, 8), torch.tensor(x).view(-1, 8, 8)):
         encoder = small().fit(pictures)
         np.testing.assert_array_equal(encoder.transform(pictures), z)
-        with pytest.raises(ValueError, match=r"X holds pictures of the shape .*, but Encoder was fitted to"):
+        with pytest.raises(ValueError, match=r"X holds samples of the shape .*, but Encoder was fitted to"):
             encoder.transform(pictures[..., :-1])
 
 
@@ -104,7 +104,7 @@ def test_numbers_are_scaled_by_the_range_that_was_learned_from(
 ) -> None:
     x = digits[0]
     assert fitted.range_ == (0, 16)
-    z = small().fit(x * 3 - 7).transform((x * 3 - 7)[:5])  # a part of the data is scaled like the whole
+    z = small(modality="image").fit(x * 3 - 7).transform((x * 3 - 7)[:5])  # a part of the data is scaled like the whole
     np.testing.assert_array_equal(z, fitted.transform(x[:5]))
     np.testing.assert_array_equal(fitted.transform(x.astype(np.uint8)), fitted.transform(x))
     np.testing.assert_array_equal(fitted.transform(x.astype(np.float32)), fitted.transform(x))
@@ -132,6 +132,104 @@ def test_values_that_are_not_finite(fitted: ipse.Encoder, value: float, shape: t
         small().fit(x)
     with pytest.raises(ValueError, match="NaN|infinity"):
         fitted.transform(x)
+
+
+@pytest.fixture(scope="module")
+def customers() -> Any:
+    """40 rows of numbers, texts, dates, truths, codes and gaps, with a column that is called like a label."""
+    import pandas
+
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame(
+        {
+            "age": rng.normal(40, 10, 40),
+            "target": rng.normal(size=40),
+            "colour": rng.choice(["red", "green", "blue"], 40),
+            "since": pandas.Timestamp("2020-01-01") + pandas.to_timedelta(rng.integers(0, 1000, 40), "D"),
+            "member": rng.random(40) < 0.5,
+            "size": pandas.Categorical(rng.choice(["S", "M", "L"], 40)),
+        }
+    )
+    frame.loc[::7, "age"] = np.nan
+    frame.loc[3::5, "colour"] = None
+    return frame
+
+
+def test_a_data_frame_is_a_table(customers: Any) -> None:
+    encoder = small().fit(customers)
+    assert [column["name"] for column in encoder.network_.form["columns"]] == list(customers.columns)
+    assert list(encoder.feature_names_in_) == list(customers.columns)
+    z = encoder.transform(customers)
+    assert (z.shape, z.dtype) == ((40, encoder.network_.dim), np.float32)
+    assert len(encoder.get_feature_names_out()) == z.shape[1]
+    order = np.random.default_rng(1).permutation(40)
+    np.testing.assert_allclose(encoder.transform(customers.iloc[order]), z[order], atol=1e-6)
+    np.testing.assert_allclose(encoder.transform(customers.assign(size=customers["size"].astype(str))), z, atol=1e-6)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(encoder)).transform(customers), z)
+    np.testing.assert_array_equal(clone(encoder).fit(customers, customers["target"]).transform(customers), z)  # y is ignored
+    other = customers[:3].assign(colour=["pink", "red", None])
+    np.testing.assert_allclose(encoder.transform(other)[0], encoder.transform(customers[:3].assign(colour=None))[0], atol=1e-6)
+
+
+def test_columns_are_checked_by_name(customers: Any) -> None:
+    encoder = small().fit(customers)
+    with pytest.raises(ValueError, match="same order"):
+        encoder.transform(customers[customers.columns[::-1]])
+    with pytest.raises(ValueError, match=r"yet now missing:\n- member"):
+        encoder.transform(customers.drop(columns="member"))
+    with pytest.raises(ValueError, match=r"unseen at fit time:\n- extra"):
+        encoder.transform(customers.assign(extra=1.0))
+
+
+def test_every_row_has_an_embedding(customers: Any) -> None:
+    encoder = small().fit(customers)
+    z = encoder.transform(customers)
+    empty = customers.copy().astype(object)
+    empty.iloc[[0, 5]] = None
+    there = encoder.transform(empty)
+    np.testing.assert_allclose(np.delete(there, [0, 5], 0), np.delete(z, [0, 5], 0), atol=1e-6)
+    assert np.isfinite(there).all()
+    np.testing.assert_allclose(encoder.transform(empty.iloc[[5]]), there[[0]], atol=1e-6)
+
+
+def test_rows_of_numbers_and_texts_are_a_table(customers: Any) -> None:
+    numbers = np.random.default_rng(0).normal(size=(30, 5)) * 1e6
+    numbers[::4, 1], numbers[3, 2] = np.nan, np.inf
+    encoder = small().fit(numbers)
+    assert encoder.network_.form["modality"] == "table"
+    assert [c["mean"] for c in encoder.network_.form["columns"]] == pytest.approx(
+        np.nanmean(np.where(np.isinf(numbers), np.nan, numbers), 0).tolist()  # not squeezed to bytes before
+    )
+    assert np.isfinite(encoder.transform(numbers)).all()
+    texts = small().fit(customers.to_numpy(object))
+    assert [bool(c["categories"]) for c in texts.network_.form["columns"]] == [False, False, True, False, True, True]
+    np.testing.assert_allclose(
+        texts.transform(customers.to_numpy(object)), small().fit(customers).transform(customers), atol=1e-5
+    )
+
+
+def test_series(customers: Any) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 3, 40)).cumsum(2)
+    x[2, 1, 5:9], x[4, :, 30:] = np.nan, np.nan
+    encoder = small().fit(x)
+    form = encoder.network_.form
+    assert (form["modality"], form["channels"], form["length"]) == ("series", 3, 40)
+    z = encoder.transform(x)
+    assert np.isfinite(z).all()
+    np.testing.assert_allclose(encoder.transform(x[::-1])[::-1], z, atol=1e-5)
+    np.testing.assert_allclose(encoder.transform(x[:, :, :30])[4], z[4], atol=1e-5)  # NaN behind the end is no series
+    long = np.concatenate([x[:6], x[6:12]], 2)  # two windows
+    np.testing.assert_allclose(encoder.transform(long)[5], (z[5] + z[11]) / 2, atol=1e-5)
+    x[7] = np.nan
+    np.testing.assert_allclose(np.delete(encoder.transform(x), 7, 0), np.delete(z, 7, 0), atol=1e-5)
+    assert np.isfinite(encoder.transform(x)).all()
+    with pytest.raises(ValueError, match="fitted to"):
+        encoder.transform(x[:, :2])
+    flat = small(modality="series").fit(x[:, 0])
+    assert (flat.network_.form["channels"], flat.transform(x[:, 0]).shape) == (1, (20, flat.network_.dim))
+    waves = small(modality="audio").fit(rng.normal(size=(6, 8000)) / 4)
+    assert waves.transform(np.zeros((2, 8000))).shape == (2, waves.network_.dim)  # silent
 
 
 @pytest.mark.parametrize(

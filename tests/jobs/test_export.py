@@ -23,7 +23,13 @@ Keep = Callable[..., Path]
 
 
 def pictures(encoder: models.Encoder, n: int = 5) -> torch.Tensor:
-    return torch.rand(n, encoder.channels, encoder.size, encoder.size, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return (
+        torch.rand(
+            n, encoder.form["channels"], encoder.form["size"], encoder.form["size"], generator=torch.Generator().manual_seed(1)
+        )
+        * 2
+        - 1
+    )
 
 
 @pytest.mark.parametrize(("name", "channels", "size"), [("small_conv", 1, 20), ("tiny_vit", 3, 16), ("test_resnet", 4, 32)])

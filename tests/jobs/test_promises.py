@@ -37,7 +37,7 @@ def assert_same_bits(a: Path, b: Path) -> None:
 
 def numbers(run: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "samples_per_second")} for line in lines]
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,7 @@ def test_data_that_is_gone_or_was_never_kept(run: Run, pictures: np.ndarray, cap
 
 WORDS = [
     {"data": "my photos/", "method": "dcl"},
-    {"data": "digits", "steps": 3, "lr": 1e-05, "seed": 7, "batch_size": 16, "image_size": 8},
+    {"data": "digits", "steps": 3, "lr": 1e-05, "seed": 7, "batch_size": 16, "size": 8},
     {"data": "digits", "tensorboard": False, "compile": True, "quiet": True, "out": "a folder"},
     {"data": "digits", "plus": ["t-regs=0.1", "ldreg"], "watch": ["rankme", "knn"]},
     {"data": "digits", "set": {"temperature": 0.1, "widths": [64, 64]}, "views": {"flip": 0, "crop": [0.5, 1]}, "minutes": 0.5},

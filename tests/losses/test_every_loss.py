@@ -20,6 +20,7 @@ from ipse.regularizers.t_regs import TREG
 BATCH, DIM = 12, 4
 ORDER = torch.tensor([3, 7, 0, 11, 5, 1, 9, 2, 10, 4, 8, 6])
 MASK = torch.tensor([[1, 0, 1], [0, 0, 1], [1, 1, 1], [0, 1, 0]] * 3).bool()  # more hidden in some rows than in others
+SHUFFLED = torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]])  # other embeddings made of the same values
 
 
 def rows(x: Tensor, y: Tensor) -> slice:
@@ -28,6 +29,13 @@ def rows(x: Tensor, y: Tensor) -> slice:
 
     return slice(rank() * len(x), (rank() + 1) * len(x))
 
+
+def frames(x: Tensor) -> Tensor:
+    """Three frames of every sample: (B, 3, D)."""
+    return x[:, torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0], [3, 0, 1, 2]])]
+
+
+OTHERS = torch.tensor([[1, 2], [0, 2], [1, 0]]).expand(BATCH, -1, -1)  # of each of three frames
 
 # Functions of two views (B, D), each a mean over the batch.
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -42,12 +50,52 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "moco_contrast": lambda x, y: losses.moco_contrast(x, y),
     "index_cross_entropy": lambda x, y: losses.index_cross_entropy(x, torch.arange(BATCH)[rows(x, y)] % DIM),
     "masked_mse": lambda x, y: losses.masked_mse(x[:, None].expand(-1, 3, -1), y[:, None].expand(-1, 3, -1), MASK[rows(x, y)]),
+    "masked_series_mse": lambda x, y: losses.masked_series_mse(x, y, MASK[rows(x, y)][:, :1]),
+    "hierarchical_contrast": lambda x, y: losses.hierarchical_contrast(x.reshape(-1, 2, 2), y.reshape(-1, 2, 2)),
+    "hierarchical_contrast, valid": lambda x, y: losses.hierarchical_contrast(
+        x.reshape(-1, 2, 2), y.reshape(-1, 2, 2), MASK[rows(x, y)][:, :2]
+    ),
+    "candidate_contrast": lambda x, y: losses.candidate_contrast(x, y[:, SHUFFLED], torch.arange(BATCH)[rows(x, y)] % 3),
+    "instance_contrast": lambda x, y: losses.instance_contrast(x, y),
+    "multi_device_contrast": lambda x, y: losses.multi_device_contrast(
+        x, y[None], y[:, SHUFFLED[1:]].transpose(0, 1), negative_weights=torch.tensor([0.5, 2.0]), temperature=0.5
+    ),
+    "koleo": lambda x, y: losses.koleo(x) + losses.koleo(y),
+    "sdsc_loss": lambda x, y: losses.sdsc_loss(x, y, sharpness=1.0, mse_weight=1.0),
+    "additive_margin_nt_xent": lambda x, y: losses.additive_margin_nt_xent(x, y),
+    "additive_margin_nt_xent, one way": lambda x, y: losses.additive_margin_nt_xent(x, y, symmetric=False),
+    "codeword_cross_entropy": lambda x, y: losses.codeword_cross_entropy(
+        frames(x), torch.eye(DIM).to(x), torch.arange(3).expand(len(x), -1), MASK[rows(x, y)]
+    ),
+    "diversity": lambda x, y: losses.diversity(frames(x).unflatten(-1, (2, 2)).abs() / 8, MASK[rows(x, y)]),
+    "sampled_info_nce": lambda x, y: losses.sampled_info_nce(
+        frames(x), frames(y), OTHERS[rows(x, y)], 0.5, OTHERS[rows(x, y)] == 0, valid=MASK[rows(x, y)]
+    ),
+    "frame_contrast": lambda x, y: losses.frame_contrast(frames(x), frames(y), MASK[rows(x, y)], OTHERS[rows(x, y)], 0.5),
+    "same_utterance": lambda x, y: losses.same_utterance(
+        x, y, torch.stack([ORDER, ORDER.flip(0)], 1)[rows(x, y)], MASK[rows(x, y)][:, :2], 0.5
+    ),
+    "future_l1": lambda x, y: losses.future_l1(frames(x), frames(y), 1, MASK[rows(x, y)] | MASK[rows(x, y)].flip(1)),
+    "aligned_prediction": lambda x, y: losses.aligned_prediction(frames(x)[..., :2], y[:, :2], 0.5),
     "t-regs": TREG(),
     "ldreg": LDReg(k=6),
     "ldreg, mle": LDReg(k=6, estimator="mle"),
 }
 DETACHED = {"byol", "moco_contrast", "decoupled, weighted", "ldreg", "ldreg, mle"}  # not the gradient of their value
-ORDERED = {"w_mse", "index_cross_entropy", "masked_mse"}  # look at the position of a sample
+ORDERED = {
+    "w_mse",
+    "index_cross_entropy",
+    "masked_mse",
+    "masked_series_mse",
+    "hierarchical_contrast, valid",
+    "candidate_contrast",
+    "codeword_cross_entropy",
+    "diversity",
+    "sampled_info_nce",
+    "frame_contrast",
+    "same_utterance",
+    "future_l1",
+}  # look at the position of a sample
 each = pytest.mark.parametrize("name", LOSSES)
 
 

@@ -76,3 +76,8 @@ class TestEMA:
         teacher, other = EMA(student(1.0)), EMA(student(5.0))
         other.load_state_dict(teacher.state_dict())
         assert all(bool((p == 1).all()) for p in other.parameters())
+
+    def test_at_the_end_the_student_may_take_over_what_it_was(self):
+        net, teacher = student(2.0), EMA(student(1.0))
+        teacher.hand_over(net)
+        assert all(bool((p == 1).all()) and p.requires_grad for p in net.parameters())

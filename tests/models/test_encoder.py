@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from ipse.data import form
 from ipse.errors import UserError, first_line
 from ipse.models import Encoder, create, known, load, save, usual_size
 
@@ -23,7 +24,7 @@ EVERY_KIND = [
 def trained(name: str, channels: int, size: int, options: dict[str, object]) -> Encoder:
     """An encoder whose weights and running statistics are not those it starts with."""
     torch.manual_seed(0)
-    encoder = create(name, channels, size, **options)
+    encoder = create(name, form.image(channels, size), **options)
     with torch.no_grad():
         for p in encoder.parameters():
             p.add_(0.01 * torch.randn_like(p))
@@ -48,32 +49,33 @@ def rewrite(folder: Path, **changes: object) -> None:
 
 class TestCreate:
     def test_our_own_are_listed_and_timms_are_known_too(self):
-        assert known() == ["small_conv", "small_vit", "tiny_vit"]
-        assert create("resnet18", size=32).name == "resnet18"
-        assert create("resnet18.a1_in1k", size=32).dim == 512
+        assert known("image") == ["small_conv", "small_vit", "tiny_vit"]
+        assert {*known("image"), "mel_conv", "dilated_conv", "table_mlp"} < {*known()}
+        assert create("resnet18", form.image(3, 32)).name == "resnet18"
+        assert create("resnet18.a1_in1k", form.image(3, 32)).dim == 512
 
     @pytest.mark.parametrize(
         ("word", "near"), [("small_con", "small_conv"), ("resnet19", "resnet"), ("vit_tiny_patch16", "vit_tiny"), ("", "known")]
     )
     def test_unknown_names_are_answered_with_the_nearest(self, word, near):
-        for function in (create, usual_size):
+        for function in (lambda word: create(word, form.image()), usual_size):
             with pytest.raises(UserError, match=f"unknown encoder '{word}'.*{near}"):
                 function(word)
 
     def test_nothing_is_fetched_or_run_for_names_that_are_places(self):
         for name in ("hf-hub:someone/something", "timm/resnet18", "../resnet18", "local-dir:/tmp"):
             with pytest.raises(UserError, match="unknown encoder"):
-                create(name)
+                create(name, form.image())
 
     def test_weights_that_timm_does_not_have(self):
         with pytest.raises(UserError, match=r"timm cannot build encoder 'resnet18.nobody' for 32 px: .*nobody"):
-            create("resnet18.nobody")
+            create("resnet18.nobody", form.image())
         with pytest.raises(UserError, match=r"unknown encoder 'resnet18.a1_in2k': did you mean 'resnet18.a1_in1k'"):
             usual_size("resnet18.a1_in2k")
 
     def test_our_own_have_no_pretrained_weights(self):
         with pytest.raises(UserError, match=r"small_conv.*no pretrained weights"):
-            create("small_conv", pretrained=True)
+            create("small_conv", form.image(), pretrained=True)
 
     def test_usual_sizes(self):
         sizes = {
@@ -89,7 +91,7 @@ class TestCreate:
 
     def test_the_same_seed_gives_the_same_weights(self):
         for name in ("small_conv", "small_vit", "test_resnet"):
-            first, second = [(torch.manual_seed(3), create(name, 3, 32))[1].state_dict() for _ in range(2)]
+            first, second = [(torch.manual_seed(3), create(name, form.image(3, 32)))[1].state_dict() for _ in range(2)]
             assert all(torch.equal(first[k], second[k]) for k in first)
 
 
@@ -112,7 +114,7 @@ class TestKept:
         loaded = load(tmp_path)
         assert type(loaded) is type(encoder)
         assert not loaded.training
-        assert (loaded.name, loaded.dim, loaded.channels, loaded.size) == (encoder.name, encoder.dim, channels, size)
+        assert (loaded.name, loaded.dim, loaded.form) == (encoder.name, encoder.dim, form.image(channels, size))
         assert loaded.options() == encoder.options()
         with torch.no_grad():
             assert torch.equal(loaded(x), encoder(x))
@@ -120,8 +122,9 @@ class TestKept:
 
     def test_the_files_are_json_and_safetensors_and_nothing_else(self, saved):
         assert sorted(f.name for f in saved.iterdir()) == ["encoder.json", "encoder.safetensors"]
-        expected = {"name": "small_conv", "dim": 8, "channels": 3, "size": 16, "widths": [4, 8], "depths": [1, 1]}
-        assert expected.items() <= description(saved).items()
+        expected = {"name": "small_conv", "dim": 8, "form": dict(form.image(3, 16))}
+        assert description(saved)["options"] == {"widths": [4, 8], "depths": [1, 1], "grid": 16}
+        assert expected == {name: description(saved)[name] for name in expected}
         assert "layers.0.weight" in load_file(saved / "encoder.safetensors")
 
     def test_saving_again_replaces(self, saved):
@@ -158,15 +161,17 @@ class TestKept:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"channels": 1},
-            {"channels": -1},
-            {"channels": "three"},
-            {"widths": [4, 9]},
-            {"widths": "48"},
-            {"depths": [1]},
+            {"form": form.image(1, 16)},
+            {"form": form.image(-1, 16)},
+            {"form": {"modality": "image", "channels": "three", "size": 16}},
+            {"form": {"modality": "image"}},
+            {"form": 3},
+            {"options": {"widths": [4, 9]}},
+            {"options": {"widths": "48"}},
+            {"options": {"widths": [4, 8], "depths": [1]}},
             {"dim": 9},
-            {"surprise": 1},
-            {"pretrained": True},
+            {"options": {"surprise": 1}},
+            {"options": {"pretrained": True}},
         ],
     )
     def test_a_description_that_does_not_fit_the_weights(self, saved, changes):
@@ -194,7 +199,7 @@ class TestKept:
             load(saved)
 
     def test_a_pickle_is_not_opened(self, saved):
-        torch.save(create("small_conv", 3, 16, widths=(4, 8)).state_dict(), saved / "encoder.safetensors")
+        torch.save(create("small_conv", form.image(3, 16), widths=(4, 8)).state_dict(), saved / "encoder.safetensors")
         with pytest.raises(UserError, match=r"the encoder in .* is damaged"):
             load(saved)
 

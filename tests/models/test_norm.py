@@ -9,6 +9,7 @@ import timm
 import torch
 from torch import nn
 
+from ipse.data import form
 from ipse.models import BatchNorm, create, mlp, synchronised
 from ipse.models.norm import layer_norm
 
@@ -75,7 +76,7 @@ class TestSynchronised:
 
     def test_our_own_models_and_other_normalisations_stay_as_they_are(self):
         for module in (
-            create("small_conv", 3, 16),
+            create("small_conv", form.image(3, 16)),
             mlp(4, 5, 6),
             nn.Sequential(nn.LayerNorm(3), nn.GroupNorm(1, 3), nn.InstanceNorm2d(3)),
         ):

@@ -5,6 +5,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from ipse.data import form
 from ipse.errors import UserError
 from ipse.models import create
 from ipse.models.timm_door import TimmEncoder, default_size
@@ -40,30 +41,30 @@ class TestShapes:
     @pytest.mark.parametrize(("channels", "size"), [(3, 64), (1, 32), (4, 32)])
     def test_forward_and_dense(self, name, channels, size):
         dim, (places, width) = SHAPES[name]
-        encoder = TimmEncoder(name, channels, size)
+        encoder = TimmEncoder(name, form.image(channels, size))
         assert encoder.training
         encoder.eval()
         x = pictures(2, channels, size)
         with torch.no_grad():
             assert encoder(x).shape == (2, encoder.dim) == (2, dim)
             assert encoder.dense(x).shape == (2, places // (64 // size) ** 2, width)
-        assert (encoder.name, encoder.channels, encoder.size) == (name, channels, size)
+        assert (encoder.name, encoder.form) == (name, form.image(channels, size))
 
     @pytest.mark.parametrize("name", MORE)
     def test_other_families(self, name):
         dim, dense = MORE[name]
-        encoder = TimmEncoder(name, 3, 64).eval()
+        encoder = TimmEncoder(name, form.image(3, 64)).eval()
         with torch.no_grad():
             assert encoder(pictures(1, 3, 64)).shape == (1, encoder.dim) == (1, dim)
             assert encoder.dense(pictures(1, 3, 64)).shape == (1, *dense)
 
     def test_the_mean_of_the_places_is_the_embedding_of_a_resnet(self):
-        encoder = TimmEncoder("resnet18", 3, 64).eval()
+        encoder = TimmEncoder("resnet18", form.image(3, 64)).eval()
         with torch.no_grad():
             torch.testing.assert_close(encoder.dense(pictures(2, 3, 64)).mean(1), encoder(pictures(2, 3, 64)))
 
     def test_places_are_in_the_order_of_reading(self):
-        encoder = shaken(TimmEncoder("resnet18", 3, 64))
+        encoder = shaken(TimmEncoder("resnet18", form.image(3, 64)))
         with torch.no_grad():
             grid = encoder.model.forward_features(encoder._normalise(pictures(1, 3, 64)))
             torch.testing.assert_close(encoder.dense(pictures(1, 3, 64))[0, 1], grid[0, :, 0, 1])
@@ -74,7 +75,7 @@ class TestShapes:
         plain = timm.create_model("resnet18", num_classes=0)
         after = torch.rand(1)
         torch.manual_seed(0)
-        encoder = TimmEncoder("resnet18", 3, 32)
+        encoder = TimmEncoder("resnet18", form.image(3, 32))
         assert torch.equal(torch.rand(1), after)
         assert all(
             torch.equal(a, b) for a, b in zip(plain.state_dict().values(), encoder.model.state_dict().values(), strict=True)
@@ -84,7 +85,7 @@ class TestShapes:
 class TestNormalisation:
     @pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "convnext_atto"])
     def test_pictures_reach_the_model_as_its_weights_expect(self, name):
-        encoder = shaken(TimmEncoder(name, 3, 64))
+        encoder = shaken(TimmEncoder(name, form.image(3, 64)))
         config = timm.get_pretrained_cfg(name)
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (config.mean, config.std))
         x = pictures(2, 3, 64)
@@ -93,13 +94,13 @@ class TestNormalisation:
 
     @pytest.mark.parametrize("channels", [1, 4])
     def test_other_channel_counts_take_the_average(self, channels):
-        encoder = TimmEncoder("resnet18", channels, 32)
+        encoder = TimmEncoder("resnet18", form.image(channels, 32))
         x = pictures(2, channels, 32)
         expected = ((x + 1) / 2 - (0.485 + 0.456 + 0.406) / 3) / ((0.229 + 0.224 + 0.225) / 3)
         torch.testing.assert_close(encoder._normalise(x), expected)
 
     def test_it_is_not_among_the_weights(self):
-        assert set(TimmEncoder("test_resnet", 3, 32).state_dict()) == {
+        assert set(TimmEncoder("test_resnet", form.image(3, 32)).state_dict()) == {
             f"model.{k}" for k in timm.create_model("test_resnet", num_classes=0).state_dict()
         }
 
@@ -117,7 +118,7 @@ class TestTokens:
         ],
     )
     def test_all_tokens_through_the_blocks_are_what_timm_computes(self, name):
-        encoder = shaken(TimmEncoder(name, 3, 64))
+        encoder = shaken(TimmEncoder(name, form.image(3, 64)))
         assert encoder.has_tokens
         x = pictures(2, 3, 64)
         with torch.no_grad():
@@ -129,7 +130,7 @@ class TestTokens:
 
     @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "test_vit"])
     def test_tokens_may_be_left_out_and_put_in_another_order(self, name):
-        encoder = shaken(TimmEncoder(name, 1, 64))
+        encoder = shaken(TimmEncoder(name, form.image(1, 64)))
         with torch.no_grad():
             tokens = encoder.tokens(pictures(2, 1, 64))
             some = torch.tensor([3, 0, 7, 12])
@@ -138,7 +139,7 @@ class TestTokens:
             torch.testing.assert_close(encoder.blocks(tokens[:, some.flip(0)]).flip(1), kept, atol=1e-4, rtol=1e-4)
 
     def test_patches_belong_to_the_tokens(self):
-        encoder = TimmEncoder("vit_tiny_patch16_224", 3, 64).eval()
+        encoder = TimmEncoder("vit_tiny_patch16_224", form.image(3, 64)).eval()
         x = pictures(2, 3, 64)
         patches = encoder.patches(x)
         assert patches.shape == (2, 16, 3 * 16 * 16)
@@ -150,7 +151,7 @@ class TestTokens:
         assert moved.nonzero().flatten().tolist() == [6]
 
     def test_a_margin_smaller_than_a_patch_is_left_out_as_timm_does(self):
-        encoder = TimmEncoder("vit_tiny_patch16_224", 3, 60)
+        encoder = TimmEncoder("vit_tiny_patch16_224", form.image(3, 60))
         x = pictures(2, 3, 60)
         assert encoder.patches(x).shape == (2, 9, 768)
         assert encoder.tokens(x).shape == (2, 9, 192)
@@ -158,7 +159,7 @@ class TestTokens:
 
     @pytest.mark.parametrize("name", ["resnet18", "test_mambaout", "vit_tiny_r_s16_p8_224"])
     def test_models_without_patches_of_their_own_have_none(self, name):
-        encoder = TimmEncoder(name, 3, 64)
+        encoder = TimmEncoder(name, form.image(3, 64))
         assert not encoder.has_tokens
         for call in (encoder.tokens, encoder.blocks):
             with pytest.raises(UserError, match=f"'{name}' has no "):
@@ -166,14 +167,14 @@ class TestTokens:
 
     def test_models_with_several_grids_have_no_dense_features(self):
         with pytest.raises(UserError, match="'coat_tiny' has no dense features"):
-            TimmEncoder("coat_tiny", 3, 32).dense(pictures(1, 3, 32))
+            TimmEncoder("coat_tiny", form.image(3, 32)).dense(pictures(1, 3, 32))
 
 
 class TestRefused:
     @pytest.mark.parametrize(("name", "size"), [("efficientformer_l1", 64), ("vit_tiny_patch16_224", 8)])
     def test_sizes_that_a_model_does_not_take(self, name, size):
         with pytest.raises(UserError, match=f"timm cannot build encoder '{name}' for {size} px: ") as caught:
-            create(name, 3, size)
+            create(name, form.image(3, size))
         assert "\n" not in str(caught.value)
 
     def test_default_sizes(self):

@@ -9,8 +9,11 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from ipse.reports import Measure, Report, write
+from ipse.reports import Measure, Portraits, Report, portray, write
 from ipse.reports.embedding_map import neighbours
+from ipse.reports.page import _hash
+from ipse.reports.portraits import LARGE, SMALL
+from ipse.reports.sounds import BUDGET
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 browser = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
@@ -63,7 +66,7 @@ def report():
         ],
         history=history,
         points=z[:, :2],
-        thumbnails=(digits.images * 255 / 16).astype(np.uint8)[..., None],
+        portraits=Portraits((digits.images * 255 / 16).astype(np.uint8)[..., None]),
         labels=labels.tolist(),
         classes=[*NASTY[:8], "8", "9"],
         names=names,
@@ -153,7 +156,7 @@ def test_keyboard_and_pointer(report, tmp_path):
       press(map, "ArrowRight"); const first = say(); press(map, "ArrowLeft"); press(map, "ArrowUp");
       out.moved = say() !== first;
       out.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-      find("as-pictures").click(); find("zoom-in").click();
+      find("as-portraits").click(); find("zoom-in").click();
       document.querySelector(".legend button").click();
       out.pressed = document.querySelectorAll('.legend [aria-pressed="true"]').length;
       map.dispatchEvent(new WheelEvent("wheel", { deltaY: -300, clientX: 300, clientY: 300, cancelable: true }));
@@ -183,7 +186,7 @@ def test_keyboard_and_pointer(report, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"labels": None, "classes": (), "names": (), "thumbnails": None},
+        {"labels": None, "classes": (), "names": (), "portraits": None},
         {"points": np.full((1797, 2), np.nan), "spectrum": np.zeros(4), "history": [{"step": 3, "loss": float("nan")}]},
     ],
     ids=["absent", "without a finite value"],
@@ -213,7 +216,7 @@ def test_nothing_at_all(tmp_path):
 def test_the_page_loads_nothing_and_runs_only_its_own_script(report, tmp_path):
     html = write(report, tmp_path / "report.html").read_text("utf-8")
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', html).group(1)
-    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert policy.startswith("default-src 'none'; img-src data:; media-src data:;")
     assert "unsafe" not in policy
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", html)
     assert "url(" not in html
@@ -294,3 +297,146 @@ def test_lengths_that_do_not_match():
 )
 def test_measures_in_words(measure, shown, compared):
     assert (measure.shown, measure.compared) == (shown, compared)
+
+
+def of_samples(samples, **fields):
+    """A report of a few samples, with neighbours of two of them."""
+    n = len(samples)
+    near = (np.array([0, n - 1]), np.array([[1, 2], [1, 0]]), np.full((2, 2), 0.9))
+    shown = np.unique([0, 1, 2, n - 1])
+    return Report(
+        "Of samples",
+        points=np.random.default_rng(0).standard_normal((n, 2)),
+        portraits=portray(samples, shown),
+        names=[f"{NASTY[i]} {i}" for i in range(n)],
+        neighbours=near,
+        **fields,
+    )
+
+
+def data_of(html):
+    return json.loads(re.search(r'id="report-data">(.*?)</script>', html, re.DOTALL).group(1))
+
+
+def acted(report, tmp_path, act):
+    """What a script found out on the page, under the page's own policy but for that script."""
+    html = write(report, tmp_path / "report.html").read_text("utf-8")
+    act = f'addEventListener("load", () => setTimeout(async () => {{ {act} }}, 500));'
+    html = html.replace("script-src '", f"script-src '{_hash(act)}' '").replace("</body>", f"<script>{act}</script></body>")
+    (tmp_path / "acted.html").write_text(html, "utf-8")
+    dom = render(tmp_path / "acted.html", tmp_path, extra=("--autoplay-policy=no-user-gesture-required", "--dump-dom"))
+    assert attributes(dom) == {"ready": "true"}
+    return json.loads(re.search(r"RESULT(.*)END", dom.split('id="live"')[1]).group(1)), dom
+
+
+@browser
+def test_audio_is_played_one_at_a_time(waves, tmp_path):
+    act = """
+    const press = (node, key) => node.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    const pressed = () => [...document.querySelectorAll(".play")].map(b => b.getAttribute("aria-pressed") === "true");
+    const [first, second] = document.querySelectorAll(".play"), out = { buttons: document.querySelectorAll(".play").length };
+    // The browser's time is not the time that decoding takes: wait by working.
+    const loaded = async () => {
+      for (let k = 0; k < 300 && !player.readyState && !player.error; k++) {
+        for (let i = 0, x = 1; i < 1e7; i++) x = Math.imul(x, 48271);
+        await new Promise(done => setTimeout(done, 5));
+      }
+      return player.duration ?? "none";
+    };
+    first.click();
+    out.seconds = await loaded();
+    out.first = pressed().map(Number).join("");
+    second.click();
+    out.other = await loaded();
+    out.second = pressed().map(Number).join("");
+    second.click();
+    out.stopped = pressed().some(Boolean);
+    press(find("scatter"), "ArrowRight");
+    const heard = data.names.findIndex(name => find("live").textContent.startsWith(name));
+    press(find("scatter"), "Enter");
+    out.map = playing === (data.sounds[heard] ? heard : null);
+    dispatchEvent(new Event("afterprint"));
+    out.card = /click to hear|playing/.test(find("card").textContent) === Boolean(data.sounds[heard]);
+    find("live").textContent = "RESULT" + JSON.stringify(out) + "END";
+    """
+    out, dom = acted(of_samples(waves), tmp_path, act)
+    assert abs(out.pop("seconds") - 0.5) < 0.12
+    assert abs(out.pop("other") - 0.44) < 0.12
+    # the first query, its two neighbours; the second, its two, which are the first's first neighbour and the first itself
+    assert out == {"buttons": 6, "first": "100001", "second": "010010", "stopped": False, "map": True, "card": True}
+    assert ">Spectrograms</button>" in dom
+
+
+@browser
+def test_series_are_drawn_larger(series, tmp_path):
+    dom = render(write(of_samples(series), tmp_path / "report.html"), tmp_path)
+    assert attributes(dom) == {"ready": "true"}
+    rows = dom.split('id="rows"')[1].split("</section>")[0]
+    drawn = re.findall(r'<svg class="plot".*?</svg>', rows, re.DOTALL)
+    assert len(drawn) == 6
+    for plot in drawn:
+        paths = re.findall(r'class="series s(\d)" d="(M[^"]+)"', plot)
+        assert [channel for channel, _ in paths] == ["0", "1"]
+        assert "NaN" not in plot
+    assert drawn[0].count("M") == 4  # the gap of the first series begins each of its two lines anew
+    assert "<bdi>axis 1</bdi>" in dom
+
+
+@browser
+def test_rows_are_compared(rows, tmp_path):
+    act = """
+    find("scatter").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+    const said = find("live").textContent;
+    dispatchEvent(new Event("afterprint"));
+    find("live").textContent = "RESULT" + JSON.stringify({ said, card: [...find("card").querySelectorAll("dt")].map(n => n.textContent) }) + "END";
+    """
+    out, dom = acted(of_samples(rows, importances=[("city", 0.25), ("age", 0.5)], unmeasured=3), tmp_path, act)
+    assert out["card"] == ["age", "city", "constant"]
+    assert "age " in out["said"]
+    first = dom.split('class="comparison"')[1]
+    cells = [re.findall(r"<bdi>(.*?)</bdi>", line) for line in re.findall(r"<tr>.*?</tr>", first, re.DOTALL)]
+    assert cells[1] == ["age", "52", "38.5", "–"]
+    assert cells[2] == ["city", "Berlin", "Paris", "–"]
+    assert 'class="differs"' in first
+
+
+def test_columns_by_what_they_do(tmp_path):
+    importances = [(f"{NASTY[0]} {i}", i / 100) for i in range(40)]
+    html = write(Report("Columns", importances=importances, unmeasured=1234), tmp_path / "report.html").read_text("utf-8")
+    section = html.split('id="columns"')[1].split("</section>")[0]
+    assert re.findall(r'class="number">([\d.]+) %', section) == [f"{i:.1f}" for i in range(39, 9, -1)]
+    assert 'width="100.00"' in section
+    assert "The first 30 of 40 columns are shown; 10 move the embeddings less. 1,234 more" in " ".join(section.split())
+    assert "<script>" not in section
+    assert "What the columns do" not in write(Report("None"), tmp_path / "none.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", ["waves", "series", "rows"])
+def test_only_pictures_are_called_pictures(kind, request, tmp_path):
+    html = write(of_samples(request.getfixturevalue(kind)), tmp_path / "report.html").read_text("utf-8")
+    shown = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+    assert not re.search(r"pictures?|images?\b|pixels?", re.sub(r"<[^>]*>", "", shown), re.IGNORECASE)
+
+
+def test_the_page_stays_small(tmp_path):
+    n, rng = 1500, np.random.default_rng(0)
+    near = rng.integers(0, n, (12, 8))
+    shown = np.unique(near)
+    thumbnails, closeups = (
+        rng.integers(0, 256, (k, *size, 3), dtype=np.uint8) for k, size in ((n, SMALL), (len(shown), LARGE))
+    )
+    sounds = {int(i): rng.bytes(BUDGET // len(shown)) for i in shown}
+    neighbours = (np.sort(rng.choice(shown, 12, replace=False)), near, rng.random((12, 8)))
+    heard = Report(
+        "Heard",
+        points=rng.standard_normal((n, 2)),
+        portraits=Portraits(thumbnails, closeups=(shown, closeups), sounds=sounds),
+        names=[f"a/folder/of/recordings/{i}.wav#12.5s" for i in range(n)],
+        neighbours=neighbours,
+    )
+    path = write(heard, tmp_path / "report.html")
+    assert path.stat().st_size < 4_000_000
+    assert set(map(int, data_of(path.read_text("utf-8"))["sounds"])) == set(shown.tolist())
+    lines = {int(i): rng.standard_normal((6, 160)) for i in shown}
+    drawn = replace(heard, portraits=Portraits(thumbnails, lines=lines, channels="abcdef"))
+    assert write(drawn, path).stat().st_size < 4_000_000

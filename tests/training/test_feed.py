@@ -9,7 +9,8 @@ import torch
 from ipse.data import Images
 from ipse.training import Feed
 from ipse.training import feed as module
-from ipse.transforms import Policy, TwoViews, original
+from ipse.transforms import TwoViews
+from ipse.transforms.image import ImagePolicy, ImageViewer, original
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def images(pictures: np.ndarray) -> Images:
 
 
 def feed(images: Images, batch_size: int = 8, seed: int = 0) -> Feed:
-    return Feed(images, TwoViews(), Policy(), 16, batch_size, seed)
+    return Feed(images, TwoViews(), ImageViewer(ImagePolicy(), 16), batch_size, seed)
 
 
 def order(feed: Feed, steps: int) -> list[int]:
@@ -68,8 +69,8 @@ def test_two_processes_share_what_one_sees(images: Images, monkeypatch: pytest.M
 
 
 def test_views_show_the_samples_they_name(images: Images) -> None:
-    still = Policy(crop=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0, jitter=0.0, grey=0.0, blur=0.0)
-    batch = Feed(images, TwoViews(), still, 16, 8, 0).batch(2)
+    still = ImagePolicy(crop=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0, jitter=0.0, grey=0.0, blur=0.0)
+    batch = Feed(images, TwoViews(), ImageViewer(still, 16), 8, 0).batch(2)
     expected = original(images.gather(batch.index), torch.ones(8), 16).x
     assert all(float((x - expected).abs().max()) < 1e-5 for x in batch)
     assert all(x.is_contiguous(memory_format=torch.channels_last) for x in batch)

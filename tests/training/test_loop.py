@@ -11,11 +11,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from ipse.data import Images
+from ipse.data import Images, form
 from ipse.models import create
 from ipse.optim.schedules import constant, cosine
 from ipse.training import Batch, Feed, Method, Plan, Step, fit
-from ipse.transforms import Policy, TwoViews
+from ipse.transforms import TwoViews
+from ipse.transforms.image import ImagePolicy, ImageViewer
 
 SIZE, BATCH = 8, 16
 
@@ -71,9 +72,9 @@ def run(images: Images, plus: Sequence[tuple[str, float, Push]] = (), method: Me
     watcher = Watcher()
     if method is None:
         torch.manual_seed(0)
-        method = Aligned(create("small_conv", 3, SIZE, widths=(4, 8)))
+        method = Aligned(create("small_conv", form.image(3, SIZE), widths=(4, 8)))
     plan = Plan(**{"lr": 1e-3, "schedule": constant, "steps": 6, "warmup": 0.0} | words)
-    feed = Feed(images, method.sees, Policy(), SIZE, BATCH, 0)
+    feed = Feed(images, method.sees, ImageViewer(ImagePolicy(), SIZE), BATCH, 0)
     fit(Fabric(accelerator="cpu", devices=1), method, feed, plan, plus=plus, observers=[watcher])
     return watcher
 
@@ -83,7 +84,7 @@ def test_every_step_is_recorded(images: Images) -> None:
     assert watcher.started == (6, 0)
     assert [r["step"] for r in watcher.records] == list(range(6))
     assert [r["epoch"] for r in watcher.records] == [(step + 1) * BATCH / 64 for step in range(6)]
-    assert all({"loss", "spread", "grad_norm", "lr", "images_per_second"} <= r.keys() for r in watcher.records)
+    assert all({"loss", "spread", "grad_norm", "lr", "samples_per_second"} <= r.keys() for r in watcher.records)
     assert watcher.closed == 1
 
 
@@ -109,7 +110,7 @@ def test_a_regularizer_may_wait_for_the_end_of_the_warm_up(images: Images) -> No
 def test_clipping_bounds_the_step_not_the_number_on_record(images: Images) -> None:
     def moved(clip: float | None) -> tuple[float, float]:
         torch.manual_seed(0)
-        method = Aligned(create("small_conv", 3, SIZE, widths=(4, 8)))
+        method = Aligned(create("small_conv", form.image(3, SIZE), widths=(4, 8)))
         before = torch.cat([p.detach().flatten() for p in method.parameters()])
         record = run(images, method=method, steps=1, optimizer="sgd", lr=1.0, weight_decay=0.0, clip=clip).records[0]
         after = torch.cat([p.detach().flatten() for p in method.parameters()])
@@ -135,8 +136,8 @@ def test_observers_are_closed_when_something_breaks(images: Images) -> None:
             raise RuntimeError("broken")
 
     watcher = Watcher()
-    method = Broken(create("small_conv", 3, SIZE, widths=(4, 8)))
-    feed = Feed(images, method.sees, Policy(), SIZE, BATCH, 0)
+    method = Broken(create("small_conv", form.image(3, SIZE), widths=(4, 8)))
+    feed = Feed(images, method.sees, ImageViewer(ImagePolicy(), SIZE), BATCH, 0)
     with pytest.raises(RuntimeError, match="broken"):
         fit(Fabric(accelerator="cpu", devices=1), method, feed, Plan(lr=1e-3, schedule=constant, steps=2), observers=[watcher])
     assert watcher.closed == 1

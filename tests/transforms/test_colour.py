@@ -12,20 +12,21 @@ from torchvision import transforms as T
 from torchvision.transforms import functional as TF
 
 from ipse import randomness
-from ipse.transforms import Policy, View, make_view
+from ipse.transforms import View
+from ipse.transforms.image import ImagePolicy, make_view
 
 ONE_IN_A_THOUSAND = 1e-3  # the draws are fixed, so a check that passes once passes always
-STILL = Policy(crop=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0, jitter=0.0, grey=0.0, blur=0.0)
+STILL = ImagePolicy(crop=(1.0, 1.0), ratio=(1.0, 1.0), flip=0.0, jitter=0.0, grey=0.0, blur=0.0)
 COLOURS = replace(STILL, jitter=1.0, brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0)
 KEY = 3
 
 
-def views(source: Tensor, policy: Policy, size: int | None = None) -> View:
+def views(source: Tensor, policy: ImagePolicy, size: int | None = None) -> View:
     position = torch.arange(len(source))
     return make_view(source, torch.ones(len(source)), policy, size or source.shape[-1], KEY, position)
 
 
-def shown(source: Tensor, policy: Policy) -> Tensor:
+def shown(source: Tensor, policy: ImagePolicy) -> Tensor:
     """The pictures of a view on [0, 1]."""
     return (views(source, policy).x + 1) / 2
 
@@ -179,7 +180,7 @@ class TestColourStatistics:
         assert all(found < limit for found, limit in zip(self.differences(ours, theirs), tolerance, strict=True))
 
     def test_the_usual_pipeline(self, many):
-        usual = Policy(crop=STILL.crop, ratio=STILL.ratio, flip=0.0, blur=0.0)
+        usual = ImagePolicy(crop=STILL.crop, ratio=STILL.ratio, flip=0.0, blur=0.0)
         pipeline = T.Compose([T.RandomApply([T.ColorJitter(0.4, 0.4, 0.4, 0.1)], 0.8), T.RandomGrayscale(0.2)])
         ours, theirs = shown(many, usual), self.theirs(many, pipeline)
         tolerance = (0.01, 0.005, 0.04)
@@ -251,7 +252,7 @@ class TestColourMap:
     @pytest.mark.parametrize("channels", [1, 2, 3, 4])
     def test_applied_to_the_view_without_colours_it_gives_the_view(self, patches, channels):
         source = torch.cat([patches, patches.flip(1)], 1)[:64, :channels]
-        strong = Policy(
+        strong = ImagePolicy(
             jitter=0.8, brightness=0.6, contrast=0.6, saturation=0.6, hue=0.2, grey=0.3, blur=0.5, flip=0.5, rotation=10.0
         )
         view, uncoloured = views(source, strong, 20), views(source, replace(strong, jitter=0.0, grey=0.0), 20)

@@ -13,14 +13,15 @@ from torch.nn import functional as F
 from torchvision.transforms import RandomErasing, RandomResizedCrop
 from torchvision.transforms import functional as TF
 
-from ipse.transforms import Policy, View, make_view, original
+from ipse.transforms import View
+from ipse.transforms.image import ImagePolicy, make_view, original
 
 ONE_IN_A_THOUSAND = 1e-3  # the draws are fixed, so a check that passes once passes always
-PLAIN = Policy(jitter=0.0, grey=0.0, blur=0.0, flip=0.0)
+PLAIN = ImagePolicy(jitter=0.0, grey=0.0, blur=0.0, flip=0.0)
 WHOLE = replace(PLAIN, crop=(1.0, 1.0), ratio=(1.0, 1.0))
 
 
-def views(source: Tensor, policy: Policy, size: int, aspect: float | None = None, key: int = 1) -> View:
+def views(source: Tensor, policy: ImagePolicy, size: int, aspect: float | None = None, key: int = 1) -> View:
     aspects = torch.full((len(source),), source.shape[3] / source.shape[2] if aspect is None else aspect)
     return make_view(source, aspects, policy, size, key, torch.arange(len(source)))
 
@@ -47,7 +48,7 @@ def places(matrix: Tensor, size: int, height: int, width: int) -> Tensor:
 class TestCrop:
     N = 2000
 
-    def theirs(self, policy: Policy, aspect: float, n: int = N) -> np.ndarray:
+    def theirs(self, policy: ImagePolicy, aspect: float, n: int = N) -> np.ndarray:
         """Width, height, left and top as shares of the picture, by torchvision."""
         torch.manual_seed(0)
         h, w = (2400, round(2400 * aspect)) if aspect < 1 else (round(2400 / aspect), 2400)
@@ -55,7 +56,7 @@ class TestCrop:
         boxes = [RandomResizedCrop.get_params(picture, policy.crop, policy.ratio) for _ in range(n)]
         return np.array([(bw / w, bh / h, left / w, top / h) for top, left, bh, bw in boxes])
 
-    def ours(self, policy: Policy, aspect: float, n: int = N) -> np.ndarray:
+    def ours(self, policy: ImagePolicy, aspect: float, n: int = N) -> np.ndarray:
         matrix = views(empty(n), policy, 1, aspect).matrix.double()
         side, shift = torch.stack([matrix[:, 0, 0], matrix[:, 1, 1]], 1).abs(), matrix[:, :, 2]
         return torch.cat([side, (1 + shift - side) / 2], 1).numpy()
@@ -275,7 +276,7 @@ class TestOriginal:
 class TestCutout:
     N, SIZE = 1500, 64
 
-    def boxes(self, policy: Policy) -> np.ndarray:
+    def boxes(self, policy: ImagePolicy) -> np.ndarray:
         """Left, top, width and height of what is hidden."""
         x = views(torch.full((self.N, 1, 1, 1), 255, dtype=torch.uint8), policy, self.SIZE).x[:, 0]
         hidden = x == 0

@@ -6,25 +6,26 @@ import pytest
 import torch
 
 from ipse.errors import UserError
-from ipse.transforms import Look, Policy, make_view
+from ipse.transforms import Look
+from ipse.transforms.image import ImagePolicy, make_view
 
 
 class TestUsual:
     def test_colour_pictures_are_mirrored_and_recoloured_and_blur_follows_the_size(self):
-        policy = Policy.usual(3, 112)
+        policy = ImagePolicy.usual(3, 112)
         assert (policy.flip, policy.grey, policy.hue) == (0.5, 0.2, 0.1)
         assert policy.sigma == pytest.approx((0.05, 1.0))
 
     @pytest.mark.parametrize("channels", [1, 2, 4])
     def test_other_data_is_not_mirrored_and_has_no_hue(self, channels):
-        policy = Policy.usual(channels, 224)
+        policy = ImagePolicy.usual(channels, 224)
         assert (policy.flip, policy.saturation, policy.hue, policy.grey) == (0, 0, 0, 0)
         assert policy.sigma == (0.1, 2.0)
 
 
 class TestWeak:
     def test_leaves_a_mild_crop_and_the_mirror_image(self, patches):
-        weak = Policy(rotation=20.0, solarize=1.0, noise=0.2, cutout=1.0).weak()
+        weak = ImagePolicy(rotation=20.0, solarize=1.0, noise=0.2, cutout=1.0).weak()
         view = make_view(patches, torch.ones(600), weak, 24, 0, torch.arange(600))
         area = view.matrix[:, 0, 0].abs() * view.matrix[:, 1, 1]
         assert float(area.min()) >= 0.6
@@ -32,33 +33,35 @@ class TestWeak:
         assert 0.4 < float((view.matrix[:, 0, 0] < 0).float().mean()) < 0.6
 
     def test_a_look_changes_what_it_names(self):
-        policy = Policy(cutout=0.5)
+        policy = ImagePolicy(cutout=0.5)
         assert policy.of(Look()) == policy
         assert policy.of(Look("weak")) == policy.weak()
-        assert policy.of(Look("weak", changes={"crop": (0.2, 1.0)})) == Policy(cutout=0.5).weak().change({"crop": [0.2, 1.0]})
+        assert policy.of(Look("weak", changes={"crop": (0.2, 1.0)})) == ImagePolicy(cutout=0.5).weak().change(
+            {"crop": [0.2, 1.0]}
+        )
         assert policy.of(Look(changes={"blur": 1.0})).blur == 1.0
 
 
 class TestChange:
     def test_numbers_and_lists_as_yaml_reads_them(self):
-        policy = Policy().change({"crop": [0.5, 1], "flip": 0, "noise": "1e-2", "rotation": 15})
-        assert policy == Policy(crop=(0.5, 1.0), flip=0.0, noise=0.01, rotation=15.0)
-        assert Policy().change({}) == Policy()
-        assert Policy(crop=(0.3, 1.0)).change({"ratio": (1, 1)}) == Policy(crop=(0.3, 1.0), ratio=(1.0, 1.0))
+        policy = ImagePolicy().change({"crop": [0.5, 1], "flip": 0, "noise": "1e-2", "rotation": 15})
+        assert policy == ImagePolicy(crop=(0.5, 1.0), flip=0.0, noise=0.01, rotation=15.0)
+        assert ImagePolicy().change({}) == ImagePolicy()
+        assert ImagePolicy(crop=(0.3, 1.0)).change({"ratio": (1, 1)}) == ImagePolicy(crop=(0.3, 1.0), ratio=(1.0, 1.0))
 
     def test_the_old_policy_stays(self):
-        policy = Policy()
+        policy = ImagePolicy()
         policy.change({"flip": 0.1})
         assert policy.flip == 0.5
 
-    @pytest.mark.parametrize("name", [f.name for f in fields(Policy)])
+    @pytest.mark.parametrize("name", [f.name for f in fields(ImagePolicy)])
     def test_the_usual_values_are_allowed(self, name):
-        value = getattr(Policy(), name)
-        assert Policy().change({name: list(value) if isinstance(value, tuple) else value}) == Policy()
+        value = getattr(ImagePolicy(), name)
+        assert ImagePolicy().change({name: list(value) if isinstance(value, tuple) else value}) == ImagePolicy()
 
     def test_an_unknown_name_is_answered_with_the_nearest(self):
         with pytest.raises(UserError, match="unknown view setting 'solarise': did you mean 'solarize'"):
-            Policy().change({"solarise": 0.2})
+            ImagePolicy().change({"solarise": 0.2})
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -91,7 +94,7 @@ class TestChange:
     )
     def test_values_that_make_no_sense_are_refused_in_one_line(self, name, value):
         with pytest.raises(UserError) as caught:
-            Policy().change({name: value})
+            ImagePolicy().change({name: value})
         message = str(caught.value)
         assert message.startswith(f"view setting {name} takes ")
         assert repr(value) in message
@@ -101,6 +104,6 @@ class TestChange:
         with pytest.raises(
             UserError, match=r"takes a low and a high number from 0 to 1, for example crop=\[0.2, 1.0\], not '0.5,1'"
         ):
-            Policy().change({"crop": "0.5,1"})
+            ImagePolicy().change({"crop": "0.5,1"})
         with pytest.raises(UserError, match=r"takes a number of at least 0, for example noise=0.0, not 'some'"):
-            Policy().change({"noise": "some"})
+            ImagePolicy().change({"noise": "some"})

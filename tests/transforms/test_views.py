@@ -11,17 +11,15 @@ from ipse.transforms import (
     Masked,
     MultiCrop,
     Original,
-    Policy,
     Sees,
     TwoViews,
     View,
     Views,
     WeakStrong,
-    make_view,
-    original,
 )
+from ipse.transforms.image import ImagePolicy, make_view, original
 
-EVERYTHING = Policy(rotation=15.0, flip_vertical=0.2, solarize=0.2, noise=0.05, cutout=0.5, blur=0.5)
+EVERYTHING = ImagePolicy(rotation=15.0, flip_vertical=0.2, solarize=0.2, noise=0.05, cutout=0.5, blur=0.5)
 
 
 def picture(n: int, channels: int, height: int, width: int) -> Tensor:
@@ -29,18 +27,18 @@ def picture(n: int, channels: int, height: int, width: int) -> Tensor:
     return torch.randint(0, 256, (n, channels, height, width), dtype=torch.uint8, generator=generator)
 
 
-def view_of(look: Look, source: Tensor, size: int, policy: Policy | None = None, key: int = 0) -> View:
+def view_of(look: Look, source: Tensor, size: int, policy: ImagePolicy | None = None, key: int = 0) -> View:
     """What the training loop makes of a look."""
     aspect, side = torch.ones(len(source)), max(1, round(size * look.scale))
     if look.strength == "none":
         return original(source, aspect, side)
-    return make_view(source, aspect, (policy or Policy()).of(look), side, key, torch.arange(len(source)))
+    return make_view(source, aspect, (policy or ImagePolicy()).of(look), side, key, torch.arange(len(source)))
 
 
 class TestEveryKindOfSource:
     @pytest.mark.parametrize("channels", [1, 2, 3, 4])
     @pytest.mark.parametrize("size", [8, 32, 96, 224])
-    @pytest.mark.parametrize("policy", [Policy(), EVERYTHING])
+    @pytest.mark.parametrize("policy", [ImagePolicy(), EVERYTHING])
     def test_views_are_finite_and_within_black_and_white(self, channels, size, policy):
         view = make_view(picture(3, channels, 40, 56), torch.tensor([1.0, 0.3, 4.0]), policy, size, 5, torch.arange(3))
         assert view.x.shape == (3, channels, size, size)
@@ -52,7 +50,7 @@ class TestEveryKindOfSource:
         assert float(view.x.abs().max()) <= 1
 
     @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 2), (9, 1)])
-    @pytest.mark.parametrize("policy", [Policy(), EVERYTHING])
+    @pytest.mark.parametrize("policy", [ImagePolicy(), EVERYTHING])
     def test_tiny_sources(self, shape, policy):
         source = picture(4, 3, *shape)
         view = make_view(source, torch.ones(4), policy, 8, 0, torch.arange(4))
@@ -67,13 +65,13 @@ class TestEveryKindOfSource:
             assert float(((original(source, torch.ones(4), 8).x + 1) * 127.5 - source).abs().max()) < 0.01
 
     def test_no_picture_at_all(self):
-        view = make_view(picture(4, 3, 9, 9)[:0], torch.ones(0), Policy(), 8, 0, torch.arange(0))
+        view = make_view(picture(4, 3, 9, 9)[:0], torch.ones(0), ImagePolicy(), 8, 0, torch.arange(0))
         assert (view.x.shape, view.matrix.shape, view.colour.shape) == ((0, 3, 8, 8), (0, 2, 3), (0, 3, 4))
 
     def test_the_source_stays_as_it_is(self):
         source = picture(4, 3, 16, 16)
         before = source.clone()
-        for policy in (Policy(), EVERYTHING):
+        for policy in (ImagePolicy(), EVERYTHING):
             make_view(source, torch.ones(4), policy, 16, 0, torch.arange(4))
         original(source, torch.ones(4), 16)
         assert torch.equal(source, before)
@@ -83,7 +81,7 @@ class TestWhereTheBatchIsCut:
     """Views depend on (seed, position), not on who makes them."""
 
     @pytest.mark.parametrize(("size", "side"), [(8, 8), (28, 32), (32, 48), (96, 112)])
-    @pytest.mark.parametrize("policy", [Policy(), EVERYTHING])
+    @pytest.mark.parametrize("policy", [ImagePolicy(), EVERYTHING])
     @pytest.mark.parametrize("parts", [[16, 16], [1, 31], [5, 11, 16], [1] * 32])
     def test_parts_of_a_batch_are_the_views_of_the_whole(self, size, side, policy, parts):
         source, aspect, position = picture(32, 3, side, side), torch.linspace(0.5, 2, 32), torch.arange(1000, 1032)
@@ -101,25 +99,27 @@ class TestWhereTheBatchIsCut:
 
     def test_keys_and_positions_give_other_views(self):
         source, aspect, position = picture(1, 3, 32, 32).repeat(16, 1, 1, 1), torch.ones(16), torch.arange(16)
-        view = make_view(source, aspect, Policy(), 32, 7, position)
-        other = make_view(source, aspect, Policy(), 32, 8, position)
+        view = make_view(source, aspect, ImagePolicy(), 32, 7, position)
+        other = make_view(source, aspect, ImagePolicy(), 32, 8, position)
         assert float((view.x - other.x).abs().mean((1, 2, 3)).min()) > 0.01
         assert float((view.x[1:] - view.x[:-1]).abs().mean((1, 2, 3)).min()) > 0.01
 
     def test_changing_one_setting_leaves_the_other_draws_alone(self):
         """Settings draw under their own names: with blur, colours or cutout switched off the box and the flips are the same."""
         source, aspect, position = picture(32, 3, 32, 32), torch.ones(32), torch.arange(32)
-        full = make_view(source, aspect, Policy(), 32, 7, position)
+        full = make_view(source, aspect, ImagePolicy(), 32, 7, position)
         for changes in ({"blur": 0.0}, {"jitter": 0.0}, {"cutout": 1.0}, {"solarize": 1.0}, {"grey": 0.0}):
-            assert torch.equal(make_view(source, aspect, replace(Policy(), **changes), 32, 7, position).matrix, full.matrix)
+            assert torch.equal(
+                make_view(source, aspect, replace(ImagePolicy(), **changes), 32, 7, position).matrix, full.matrix
+            )
 
 
 class TestSees:
     def test_two_views_are_two_strong_looks(self):
         assert TwoViews() == Views(2) == Sees((Look(), Look()))
         first, second = TwoViews(asymmetric=True).looks
-        assert (Policy().of(first).blur, Policy().of(first).solarize) == (1.0, 0.0)
-        assert (Policy().of(second).blur, Policy().of(second).solarize) == (0.1, 0.2)
+        assert (ImagePolicy().of(first).blur, ImagePolicy().of(first).solarize) == (1.0, 0.0)
+        assert (ImagePolicy().of(second).blur, ImagePolicy().of(second).solarize) == (0.1, 0.2)
 
     def test_multi_crop_is_large_crops_of_much_and_small_ones_of_little(self, patches):
         looks = MultiCrop(2, 6).looks

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ipse.data import Images, holdout
+from ipse.data import Samples, holdout
 from ipse.errors import UserError
 from ipse.metrics.embedding import embeddings
 from ipse.metrics.neighbours import knn_accuracy
@@ -21,19 +21,17 @@ RECORDS = 2000  # per run: a step is recorded when it is a multiple of steps // 
 
 
 class Watch:
-    """Embeds the same `samples` samples about `times` times in a run and adds `watch/NAME` for every function to the record.
+    """Embeds the same `most` samples about `times` times in a run and adds `watch/NAME` for every function to the record.
 
     None in place of a function stands for the accuracy of nearest neighbours among them: 30 percent, class by class, ask the
     others. Raises UserError where there are no labels for it.
     """
 
-    def __init__(
-        self, functions: Mapping[str, Number | None], images: Images, size: int, *, samples: int = 1024, times: int = 20
-    ):
-        self.functions, self.size, self.times = functions, size, times
-        self.images = images.subset(np.linspace(0, len(images) - 1, min(samples, len(images))).astype(np.int64))
-        self.y = torch.as_tensor(self.images.y)
-        bank, asking = (torch.as_tensor(part) for part in holdout(self.images, 0.3, seed=1))
+    def __init__(self, functions: Mapping[str, Number | None], samples: Samples, *, most: int = 1024, times: int = 20):
+        self.functions, self.times = functions, times
+        self.samples = samples.subset(np.linspace(0, len(samples) - 1, min(most, len(samples))).astype(np.int64))
+        self.y = torch.as_tensor(self.samples.y)
+        bank, asking = (torch.as_tensor(part) for part in holdout(self.samples, 0.3, seed=1))
         self.bank, self.asking = bank[self.y[bank] >= 0], asking[self.y[asking] >= 0]
         if None in functions.values() and not (len(self.bank) and len(self.asking)):
             raise UserError("--watch knn: needs labels, at least two of a class")
@@ -46,7 +44,7 @@ class Watch:
         if record["step"] % self.every and record["step"] != self.last:
             return
         encoder: Any = method.encoder
-        z = embeddings(encoder, self.images, self.size)
+        z = embeddings(encoder, self.samples)
         for name, function in self.functions.items():
             record[f"watch/{name}"] = self._knn(z) if function is None else float(function(z))
 

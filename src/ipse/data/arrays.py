@@ -15,12 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch.nn import functional as F
 
 from ipse.data.digest import digest, file_digests
-from ipse.data.images import Bytes, Images, Ints, release
+from ipse.data.images import Bytes, Images, release, store_side, view_size
 from ipse.data.labels import encode
 from ipse.data.npz import Packed
-from ipse.data.store import Opened, Skipped, Writer, stored
+from ipse.data.samples import Ints
+from ipse.data.store import Opened, Skipped, picture_writer, stored
 from ipse.data.strings import Strings
-from ipse.data.wanted import Files, NothingLeftError, Wanted, store_side, view_size
+from ipse.data.wanted import Files, NothingLeftError, Wanted, pictures_of
 from ipse.errors import UserError
 
 _LARGE, _CHUNK = 1 << 28, 1 << 25  # bytes: what is converted in memory, and how much of it at a time
@@ -57,16 +58,16 @@ class Arrays:
         aspect = np.full(count, native[2] / native[1], np.float32)
 
         if self.x.dtype == np.uint8 and native == target and not isinstance(self.x, Packed):
-            return Opened(Images(as_pictures(self.x), y, aspect, self._names(np.arange(count))), classes, size, content)
+            return Opened(Images(as_pictures(self.x), y, aspect, self._names(np.arange(count)), size=size), classes, content)
 
         if count * math.prod(target) > _LARGE:
 
             def build(folder: Path) -> None:
                 kept, skipped, seen = self._scan(span)
-                with Writer(folder, target) as writer:
+                with picture_writer(folder, target) as writer:
                     for start, part in self._converted(kept, seen, target, wanted):
                         rows = kept[start : start + len(part)]
-                        writer.append(part, aspect[rows], self._names(rows))
+                        writer.append(self._names(rows), x=part, aspect=aspect[rows])
                     writer.finish(y[kept], {"classes": classes, "size": size, "usual": size, "span": seen}, skipped)
 
             return stored(wanted.cache / "stores" / digest(content, size, target, span), content, build)
@@ -75,7 +76,7 @@ class Arrays:
         x = np.empty((len(kept), *target), np.uint8)
         for start, part in self._converted(kept, span, target, wanted):
             x[start : start + len(part)] = part
-        return Opened(Images(x, y[kept], aspect[kept], self._names(kept)), classes, size, content, skipped, span)
+        return Opened(Images(x, y[kept], aspect[kept], self._names(kept), size=size), classes, content, skipped, span)
 
     def _shape(self) -> Shape:
         """The shape (C, H, W) of one picture."""
@@ -92,13 +93,13 @@ class Arrays:
     def _plan(self, native: Shape, wanted: Wanted) -> tuple[int, Shape, Span | None]:
         """The size of the views, the shape (C, H, W) of a stored picture, and the values that become 0 and 255, if known."""
         if wanted.like is None:
-            size = wanted.size or view_size(max(native[1:]))
+            size = wanted.side or view_size(max(native[1:]))
             most = store_side(size) if max(native[1:]) > 2 * size else max(native[1:])
             return size, (native[0], min(native[1], most), min(native[2], most)), None
-        like = wanted.like.images
+        like = pictures_of(wanted.like)
         if like.channels != native[0]:
             raise UserError(f"the training pictures have {like.channels} channels, but those in {self.name} have {native[0]}")
-        return wanted.like.size, (like.channels, like.height, like.width), wanted.like.span
+        return like.size, (like.channels, like.height, like.width), wanted.like.span
 
     def _content(self, y: Ints, wanted: Wanted) -> str:
         if self.files is not None:

@@ -1,35 +1,53 @@
-"""Folders of picture files."""
+"""Folders of files: what they contain, and their parts."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from ipse.data.decode import extensions
-from ipse.data.digest import open_file
-from ipse.data.pictures import SAMPLE, Pictures, Record
+from ipse.data import decode, decode_audio
+from ipse.data.pictures import SAMPLE, Pictures
+from ipse.data.recordings import Recordings
+from ipse.data.records import FolderRecords, Record
 from ipse.data.splits import TESTS, choose
 from ipse.data.store import Skipped
-from ipse.data.wanted import Files
+from ipse.data.tabular import ENDINGS
 from ipse.errors import UserError
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What is below a folder: pictures, shards (.parquet, .tar), how many other files, and folders that cannot be entered."""
+    """What is below a folder, by kind, how many other files, and folders that cannot be entered.
 
-    pictures: list[str]
-    shards: list[str]
+    Kinds: image, audio, shards (.parquet, .tar: several samples each), table (.csv, .tsv) and series (.ts).
+    """
+
+    kinds: dict[str, list[str]]
     others: int
     skipped: list[Skipped]
 
 
+def kind_of(name: str) -> str | None:
+    """The kind of a file by its name; None when it is of none that is known."""
+    ending = os.path.splitext(name)[1].lower()
+    if ending in decode.extensions():
+        return "image"
+    if ending in decode_audio.extensions():
+        return "audio"
+    if ending in (".parquet", ".tar"):
+        return "shards"
+    if ending == ".ts":
+        return "series"
+    return "table" if name.lower().endswith(ENDINGS) else None
+
+
 def listing(folder: Path) -> Listing:
     """Lists a folder and all below it, sorted, without hidden files; links are followed, each folder once."""
-    pictures, shards, skipped, others = [], [], [], 0
+    kinds: dict[str, list[str]] = {}
+    skipped: list[Skipped] = []
+    others = 0
     entered: set[tuple[int, int]] = set()
 
     def closed(error: OSError) -> None:
@@ -48,67 +66,46 @@ def listing(folder: Path) -> Listing:
             if file.startswith("."):
                 continue
             path = os.path.relpath(os.path.join(place, file), folder).replace(os.sep, "/")
-            ending = os.path.splitext(file)[1].lower()
-            if ending in extensions():
-                pictures.append(path)
-            elif ending in (".parquet", ".tar"):
-                shards.append(path)
+            if kind := kind_of(file):
+                kinds.setdefault(kind, []).append(path)
             else:
                 others += 1
-    return Listing(sorted(pictures), sorted(shards), others, skipped)
+    return Listing({kind: sorted(paths) for kind, paths in kinds.items()}, others, skipped)
 
 
-class Folder(Pictures):
-    """The pictures `names` (sorted) below `root`; where most are inside of two folders or more, those are their classes."""
-
-    def __init__(self, name: str, root: Path, names: Sequence[str], *, part: str = "train", prefix: str = "") -> None:
-        self.name, self.prefix = name, prefix
-        self.files: Files = Files(root, names, part)
-        inside = sum("/" in name for name in names)
-        first = {name.partition("/")[0] for name in names if "/" in name}
-        self._labelled = len(first) >= 2 and 2 * inside > len(names)
-
-    @property
-    def count(self) -> int:
-        return len(self.files.names)
-
-    def records(self, skipped: list[Skipped]) -> Iterator[Record]:
-        return map(self._record, self.files.names)
+class Folder(FolderRecords, Pictures):
+    """The picture files of a folder."""
 
     def sample(self) -> Iterator[Record]:
-        return map(self._record, self.files.names[:: -(-self.count // SAMPLE)])
-
-    def _record(self, name: str) -> Record:
-        shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # file names may be any bytes
-        folder, inside, _ = shown.partition("/")
-        label = folder if inside and self._labelled else None
-        return Record(self.prefix + shown, label, partial(open_file, self.files.root / name))
+        return map(self.record, self.files.names[:: -(-self.count // SAMPLE)])
 
 
-def folder_splits(root: Path, name: str, names: Sequence[str]) -> tuple[Folder, Folder | None, list[Skipped]]:
-    """The training and the test pictures of a folder, and what belongs to neither.
+def folder_splits(
+    root: Path, name: str, names: Sequence[str], make: Callable[..., Folder | Recordings]
+) -> tuple[Folder | Recordings, Folder | Recordings | None, list[Skipped]]:
+    """The training and the test files of a folder, and what belongs to neither.
 
     `train/` next to `test/`, `val/`, `valid/` or `validation/` are its splits; without them all of it is for training.
     """
+
+    def split(folder: str, paths: Sequence[str], part: str) -> Folder | Recordings:
+        inside = [path[len(folder) + 1 :] for path in paths]
+        return make(f"{name}/{folder}", root / folder, inside, part=part, prefix=f"{folder}/")
+
     top: dict[str, list[str]] = {}
     for path in names:
         first, inside, _ = path.partition("/")
         top.setdefault(first if inside else "", []).append(path)
     known = [first for first in top if first.lower() in ("train", *TESTS)]
     if not any(first.lower() == "train" for first in known) or (len(known) == 1 and len(top) > 1):
-        return Folder(name, root, names), None, []
+        return make(name, root, names), None, []
     train, test = choose(known)
     unused = [
         Skipped(
-            f"{first}/" if first else f"{len(paths)} pictures", f"beside {train}/{f' and {test}/' if test else ''}: not used"
+            f"{first}/" if first else f"{len(paths)} {make.kind}",  # type: ignore[attr-defined]
+            f"beside {train}/{f' and {test}/' if test else ''}: not used",
         )
         for first, paths in top.items()
         if first not in (train, test)
     ]
-    tests = _split(root, name, test, top[test], "test") if test else None
-    return _split(root, name, train, top[train], "train"), tests, unused
-
-
-def _split(root: Path, name: str, folder: str, paths: Sequence[str], part: str) -> Folder:
-    inside = [path[len(folder) + 1 :] for path in paths]
-    return Folder(f"{name}/{folder}", root / folder, inside, part=part, prefix=f"{folder}/")
+    return split(train, top[train], "train"), split(test, top[test], "test") if test else None, unused

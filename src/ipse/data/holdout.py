@@ -6,19 +6,31 @@ import numpy as np
 import torch
 
 from ipse import randomness
-from ipse.data.images import Images, Ints
+from ipse.data.samples import Ints, Samples
 
 
-def holdout(images: Images, fraction: float = 0.2, seed: int = 0) -> tuple[Ints, Ints]:
+def holdout(samples: Samples, fraction: float = 0.2, seed: int = 0) -> tuple[Ints, Ints]:
     """The places of the samples to train on and of those to test on.
 
-    The latter are `fraction` of every class, and of what has no label; at least one where there are two. Both are sorted.
-    Which samples are set aside depends on (seed, position) and the labels alone.
+    The latter are `fraction` of every class, and of what has no label; at least one where there are two. Both are sorted. What
+    belongs together (windows of one recording) stays together, with the label of its first sample. Which samples are set aside
+    depends on (seed, position) and the labels alone.
     """
-    chance = randomness.bits(randomness.key("holdout", seed), torch.arange(len(images)), 1)[:, 0].numpy()
-    order = np.lexsort((chance, images.y))  # class by class, each in random order
-    _, start, count = np.unique(images.y[order], return_index=True, return_counts=True)
-    rank = np.arange(len(images)) - np.repeat(start, count)
-    aside = np.where(count > 1, np.clip(np.round(fraction * count), 1, count - 1), 0)
-    test = rank < np.repeat(aside, count)
-    return np.sort(order[~test]), np.sort(order[test])
+    y = samples.y
+    if samples.group is not None and len(np.unique(samples.group)) > 1:
+        _, first, member = np.unique(samples.group, return_index=True, return_inverse=True)
+        aside = _aside(y[first], fraction, seed)[member]
+    else:
+        aside = _aside(y, fraction, seed)
+    return np.flatnonzero(~aside), np.flatnonzero(aside)
+
+
+def _aside(y: Ints, fraction: float, seed: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    chance = randomness.bits(randomness.key("holdout", seed), torch.arange(len(y)), 1)[:, 0].numpy()
+    order = np.lexsort((chance, y))  # class by class, each in random order
+    _, start, count = np.unique(y[order], return_index=True, return_counts=True)
+    rank = np.arange(len(y)) - np.repeat(start, count)
+    share = np.where(count > 1, np.clip(np.round(fraction * count), 1, count - 1), 0)
+    aside = np.empty(len(y), bool)
+    aside[order] = rank < np.repeat(share, count)
+    return aside

@@ -11,20 +11,23 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from ipse.data import form
+from ipse.data.form import Form
+from ipse.data.samples import Ints, Raw, Samples, as_rows
 from ipse.data.strings import Strings
 
 Bytes = NDArray[np.uint8]
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 _KEPT = 1 << 28  # bytes of a mapped file that may stay in memory
 _AROUND = 1 << 21  # bytes that the kernel may map around every place that is touched: a large folio of its cache
 
 
-class Images:
+class Images(Samples):
     """Pictures of one size with their labels, held in memory or mapped from a file.
 
     x: (N, C, H, W) uint8; of a subset it is a copy, so prefer `gather` there.
+    size: the side of the square views that a model should see.
     y: (N,) int64, -1 where there is no label.
     aspect: (N,) float32, width / height of the original pictures; where it is not W / H, the picture was squashed to fit.
     names: N strings, the paths of the samples inside the data or their numbers.
@@ -37,13 +40,14 @@ class Images:
         aspect: Floats | None = None,
         names: Strings | None = None,
         *,
+        size: int | None = None,
         folder: Path | None = None,
     ) -> None:
         n, self.channels, self.height, self.width = x.shape
         self.y = np.full(n, -1, np.int64) if y is None else y
-        self.aspect = np.full(n, self.width / self.height, np.float32) if aspect is None else aspect
+        self._aspect: Floats = np.full(n, self.width / self.height, np.float32) if aspect is None else aspect
         self.names = Strings.of(map(str, range(n))) if names is None else names
-        self._rows: Ints | None = None
+        self.size = size or view_size(max(self.height, self.width))
         self._folder = folder
         self._touched = 0
         self._attach(x)
@@ -52,41 +56,31 @@ class Images:
         self._map = getattr(x, "_mmap", None)
         self._all: Bytes = np.asarray(x)
 
-    def __len__(self) -> int:
-        return len(self.y)
+    @property
+    def form(self) -> Form:  # type: ignore[override]
+        return form.image(self.channels, self.size)
 
     @property
     def x(self) -> Bytes:
         return self._all if self._rows is None else self._all[self._rows]
 
-    @property
-    def labelled(self) -> bool:
-        """Whether any sample has a label."""
-        return bool((self.y >= 0).any())
-
     def gather(self, index: Tensor | ArrayLike) -> Tensor:
         """The pictures at `index` (B,) as uint8 (B, C, H, W); IndexError where there are none."""
-        rows = _rows(index)
-        if self._rows is not None:
-            rows = self._rows[rows]
+        rows = as_rows(index)
+        return self._gather(rows if self._rows is None else self._rows[rows])
+
+    def _gather(self, rows: Ints) -> Tensor:
         x = self._all
         batch = np.take(x, rows, axis=0) if x.flags.c_contiguous else np.ascontiguousarray(x[rows])
         self._release(len(rows))
         return torch.from_numpy(batch)
 
-    def subset(self, index: Tensor | ArrayLike) -> Images:
-        """The samples at `index` (B,), in this order, without copying a picture."""
-        rows = _rows(index)
-        part = self.relabelled(self.y[rows])
-        part.aspect, part.names = self.aspect[rows], self.names.take(rows)
-        part._rows = np.arange(len(self))[rows] if self._rows is None else self._rows[rows]
-        return part
+    def _read(self, rows: Ints) -> Raw:
+        return {"x": self._gather(rows), "aspect": torch.from_numpy(np.asarray(self._aspect[rows]))}
 
-    def relabelled(self, y: Ints) -> Images:
-        """The same samples with the labels `y` (N,)."""
-        copy = object.__new__(Images)
-        copy.__dict__.update(self.__dict__, y=y)
-        return copy
+    @property
+    def aspect(self) -> Floats:
+        return self._aspect if self._rows is None else self._aspect[self._rows]
 
     def _release(self, samples: int) -> None:
         """Lets go of mapped pages now and then."""
@@ -113,6 +107,12 @@ def release(mapped: mmap.mmap | None) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _rows(index: Tensor | ArrayLike) -> Ints:
-    rows = np.asarray(index.cpu() if isinstance(index, Tensor) else index)
-    return np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64, copy=False)
+def view_size(side: int) -> int:
+    """The side of the views for pictures of this side: theirs, as a multiple of 4 from 8 to 64."""
+    return min(64, max(8, -(-side // 4) * 4))
+
+
+def store_side(size: int) -> int:
+    """The side up to which stored pictures help views of `size`: room to crop, as a multiple of 8."""
+    room = -(-3 * size // 2) if size <= 128 else -(-8 * size // 7)
+    return -(-room // 8) * 8

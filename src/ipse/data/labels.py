@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ipse.data.images import Ints
+from ipse.data.samples import Ints
 from ipse.errors import UserError
 
 NAMES = ("label", "labels", "class", "y", "target", "fine_label")
+LABEL_FILES = ("labels.csv", "metadata.csv")
+"""Inside of a folder of data: what they say of the samples may be asked for by the name of a column."""
+
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))(?:\.0*)?")
+_WINDOW = re.compile(r"#\d+(?:\.\d+)?s$")
 _SAMPLES = ("path", "file", "name", "filename", "file_name", "image", "index")
 
 
@@ -81,8 +85,24 @@ def _indices(y: NDArray[Any], classes: tuple[str, ...]) -> Ints:
     return np.maximum(numbers, -1)
 
 
-def read_labels(path: Path) -> dict[str, str | None]:
-    """Reads a CSV of sample and label (None where it is empty).
+def named_by(word: str | Path) -> tuple[Path | None, str | None]:
+    """What a user's word for labels names: FILE, FILE:COLUMN, or a COLUMN of the data's own table.
+
+    Raises UserError when it looks like a file and there is none.
+    """
+    text = str(word)
+    path, colon, column = text.rpartition(":")
+    if Path(text).exists():
+        return Path(text), None
+    if colon and Path(path).is_file():
+        return Path(path), column
+    if isinstance(word, Path) or "/" in text or Path(text).suffix in (".csv", ".tsv", ".txt"):
+        raise UserError(f"cannot read the labels {text}: there is no such file")
+    return None, text
+
+
+def read_labels(path: Path, column: str | None = None) -> dict[str, str | None]:
+    """Reads a CSV of sample and label (None where it is empty), the latter from `column` or the one that is called so.
 
     Raises UserError when the file cannot be read, lacks one of the two columns, or contradicts itself.
     """
@@ -92,7 +112,10 @@ def read_labels(path: Path) -> dict[str, str | None]:
             file.seek(0)
             rows = csv.reader(file, delimiter=max(",;\t", key=head.count))
             columns = [column.strip().lower() for column in next(rows, [])]
-            sample, label = _column(path, columns, _SAMPLES, "samples"), _column(path, columns, NAMES, "labels")
+            sample, label = (
+                _column(path, columns, _SAMPLES, "samples"),
+                _column(path, columns, NAMES if column is None else (column.lower(),), "labels"),
+            )
             labels: dict[str, str | None] = {}
             for row in rows:
                 if len(row) <= sample or not row[sample].strip():
@@ -116,13 +139,18 @@ def _column(path: Path, columns: list[str], known: tuple[str, ...], what: str) -
     )
 
 
+def called(labels: Container[str], name: str) -> str:
+    """What `labels` may call a sample: by its name or, if it is a window of a recording ("a.wav#12.5s"), by the recording's."""
+    return name if name in labels else _WINDOW.sub("", name)
+
+
 def check_names(path: Path, labels: dict[str, str | None], names: Iterable[str]) -> None:
     """Raises UserError when `labels` name samples that are not among `names`."""
     unknown = dict.fromkeys(labels)
     example = None
     for name in names:
         example = example or name
-        unknown.pop(name, None)
+        unknown.pop(called(labels, name), None)
     if unknown:
         some = ", ".join(map(repr, islice(unknown, 1)))
         raise UserError(f"{path} names {len(unknown)} unknown samples, such as {some} (the data's names look like {example!r})")
@@ -131,4 +159,4 @@ def check_names(path: Path, labels: dict[str, str | None], names: Iterable[str])
 def look_up(labels: dict[str, str | None], names: Iterable[str], count: int, classes: Sequence[str]) -> Ints:
     """Class numbers (N,) of the samples `names`; -1 where there is none."""
     number: dict[str | None, int] = {name: i for i, name in enumerate(classes)}
-    return np.fromiter((number.get(labels.get(name), -1) for name in names), np.int64, count)
+    return np.fromiter((number.get(labels.get(called(labels, name)), -1) for name in names), np.int64, count)

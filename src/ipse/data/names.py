@@ -16,9 +16,8 @@ import numpy as np
 from ipse.data.arrays import Arrays
 from ipse.data.cache import data_folder, whole
 from ipse.data.digest import Progress
-from ipse.data.images import Bytes, Ints
-from ipse.data.npz import Npz
-from ipse.data.wanted import Files
+from ipse.data.images import Bytes
+from ipse.data.samples import Ints
 from ipse.errors import UserError
 
 SHIPPED = ("digits", "mnist5k")
@@ -48,43 +47,26 @@ _FASHION_CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal",
 Splits = dict[str, tuple[Bytes, Ints]]
 
 
-def named(name: str, cache: Path, progress: Progress) -> tuple[Arrays, Arrays | None] | None:
-    """The training and the test part of a data set; None when there is none of this name.
+def named(name: str, cache: Path, progress: Progress) -> Arrays | Path | None:
+    """A data set that comes with a package, or the folder of one that was fetched; None when there is none of this name.
 
-    `digits` and `mnist5k` come with packages; others are looked for under $IPSE_DATA, then in the cache, then fetched.
+    Others than `digits` and `mnist5k` are looked for under $IPSE_DATA, then in the cache, then fetched.
     """
     if name == "digits":
-        return _digits(), None
+        return _digits()
     if name == "mnist5k":
-        return _mnist5k(), None
+        return _mnist5k()
     folders = [root / name for root in (data_folder(), cache / "data")]
     for folder in folders:
-        if (folder / "train.npz").is_file():
-            return npz_folder(name, folder)
+        if folder.is_dir():
+            return folder
     if name not in FETCHED:
         return None
     with whole(folders[1]) as temporary:
         splits = _HOMES[name](progress, " or ".join(dict.fromkeys(map(str, folders))))
         for part, (x, y) in splits.items():
             np.savez(temporary / f"{part}.npz", x=x, y=y, classes=np.array(_CLASSES[name]))
-    return npz_folder(name, folders[1])
-
-
-def npz_folder(name: str, folder: Path) -> tuple[Arrays, Arrays | None]:
-    """The arrays of train.npz and, where it is there, test.npz."""
-    test = folder / "test.npz"
-    return npz_arrays(name, folder / "train.npz"), npz_arrays(f"{name}/test", test, "test/") if test.is_file() else None
-
-
-def npz_arrays(name: str, path: Path, prefix: str = "") -> Arrays:
-    """The arrays `x` and (if there) `y` and `classes` of an .npz file; or its only array as x."""
-    arrays = Npz(path)
-    pictures = ["x"] if "x" in arrays.names else [key for key in arrays.names if key not in ("y", "classes")]
-    if len(pictures) != 1:
-        raise UserError(f"expected an array x (and y, classes) in {path}, got {', '.join(arrays.names) or 'nothing'}")
-    y, classes = (np.asarray(arrays[key]) if key in arrays.names else None for key in ("y", "classes"))
-    texts = None if classes is None else tuple(map(str, classes.tolist()))
-    return Arrays(name, arrays[pictures[0]], y, texts, Files(path, ["."], "train"), prefix)
+    return folders[1]
 
 
 def _digits() -> Arrays:

@@ -22,7 +22,9 @@ class Packed:
     def __init__(self, path: Path, member: str) -> None:
         self._path, self._member = path, member
         with zipfile.ZipFile(path) as archive, archive.open(member) as file:
-            self.shape, self.dtype = _header(file)
+            self.shape, self.dtype, by_column = _header(file)
+        if by_column:
+            raise ValueError("the array is stored column by column: save np.ascontiguousarray(x)")
 
     def chunks(self, rows: int) -> Iterator[NDArray[Any]]:
         """The array in pieces of at most `rows` rows."""
@@ -76,18 +78,17 @@ class Npz:
             file.seek(info.header_offset)
             local = file.read(30)  # ends with the lengths of a name and of extra fields, after which the content begins
             file.seek(info.header_offset + 30 + sum(struct.unpack("<HH", local[26:30])))
-            shape, dtype = _header(file)
+            shape, dtype, by_column = _header(file)
             if 0 in shape:
                 return np.empty(shape, dtype)
-            return np.memmap(self._path, dtype, "r", file.tell(), shape)
+            return np.memmap(self._path, dtype, "r", file.tell(), shape, "F" if by_column else "C")
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """Shape, type, and whether the array is stored column by column."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(file)
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded")
-    if fortran and len(shape) > 1:
-        raise ValueError("the array is stored column by column: save np.ascontiguousarray(x)")
-    return shape, dtype
+    return shape, dtype, fortran and len(shape) > 1

@@ -1,7 +1,8 @@
-"""The store: decoded pictures on disk as plain .npy files, written once and mapped into memory ever after.
+"""The store: decoded samples on disk as plain .npy files, written once and mapped into memory ever after.
 
-x.npy (N, C, H, W) uint8, y.npy (N,) int64, aspect.npy (N,) float32, names.npy and starts.npy (see `Strings`), and index.json,
-which says what the rest must look like: a store whose files are short, missing or of another version counts as none.
+One file for each column of the kind of samples (pictures: x.npy (N, C, H, W) uint8 and aspect.npy (N,) float32), y.npy (N,) int64,
+names.npy and starts.npy (see `Strings`), and index.json, which says what the rest must look like: a store whose files are short,
+missing or of another version counts as none.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipse.data.cache import discard, whole
-from ipse.data.images import Bytes, Floats, Images, Ints
+from ipse.data.images import Images
+from ipse.data.samples import Ints, Samples
 from ipse.data.strings import Strings, pack
 from ipse.errors import UserError
 
@@ -37,15 +39,13 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Opened:
-    """Pictures that are ready to be gathered, and what was learned on the way there.
+    """Samples that are ready to be read, and what was learned on the way there.
 
-    size: the side of the views a model should see.  key: the same for the same content.
-    span: the values that became 0 and 255, where the pictures were no bytes.
+    key: the same for the same content.  span: the values that became 0 and 255, where pictures were no bytes.
     """
 
-    images: Images
+    samples: Samples
     classes: tuple[str, ...]
-    size: int
     key: str
     skipped: list[Skipped] = field(default_factory=list)
     span: tuple[float, float] | None = None
@@ -82,21 +82,22 @@ class Writer:
     """Appends samples to a store in an empty `folder`, in memory that does not grow with their number.
 
     By plain writes, not through a mapping: a full disk is then an error and not a crash, and written pages are not our memory.
+
+    columns: the arrays of the store by name, each with its type and the shape of one row.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
+    def __init__(self, folder: Path, columns: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
         self._folder = folder
-        self._x = _Growing(folder / "x.npy", "|u1", shape)
-        self._aspect = _Growing(folder / "aspect.npy", "<f4")
+        self._columns = {name: _Growing(folder / f"{name}.npy", *of) for name, of in columns.items()}
         self._names = _Growing(folder / "names.npy", "|u1")
         self._starts = _Growing(folder / "starts.npy", "<i8")
         self._starts.append(np.zeros(1, np.int64))
         self._end = 0
 
-    def append(self, x: Bytes, aspect: Floats, names: Iterable[str]) -> None:
-        """Adds pictures (n, C, H, W) with their aspects (n,) and n names."""
-        self._x.append(x)
-        self._aspect.append(aspect)
+    def append(self, names: Iterable[str], **rows: NDArray[Any]) -> None:
+        """Adds n names, and rows to the columns: one for each sample, or as many as the kind of samples has."""
+        for name, values in rows.items():
+            self._columns[name].append(values)
         text, lengths = pack(names)
         self._names.append(text)
         self._starts.append(self._end + np.cumsum(lengths))
@@ -106,7 +107,7 @@ class Writer:
         """Adds the labels (N,), completes every file and writes the index with `about` in it."""
         labels = _Growing(self._folder / "y.npy", "<i8")
         labels.append(y)
-        for file in (labels, self._x, self._aspect, self._names, self._starts):
+        for file in (labels, *self._files()):
             file.finish()
         labels.close()
         self.close()
@@ -119,8 +120,11 @@ class Writer:
 
     def close(self) -> None:
         """Lets go of the files."""
-        for file in (self._x, self._aspect, self._names, self._starts):
+        for file in self._files():
             file.close()
+
+    def _files(self) -> list[_Growing]:
+        return [*self._columns.values(), self._names, self._starts]
 
     def __enter__(self) -> Writer:
         return self
@@ -129,20 +133,52 @@ class Writer:
         self.close()
 
 
-def open_store(folder: Path, key: str) -> Opened | None:
+@dataclass(frozen=True)
+class Stored:
+    """What is in a store: its columns, mapped, and the labels, names and index of its samples."""
+
+    folder: Path
+    columns: Mapping[str, NDArray[Any]]
+    y: Ints
+    names: Strings
+    index: Mapping[str, Any]
+
+
+Kind = Callable[[Stored], Samples]
+"""Makes samples of what is in a store; ValueError when it does not hold them."""
+
+
+def pictures(stored: Stored) -> Images:
+    """The pictures of a store with the columns x (N, C, H, W) uint8 and aspect (N,) float32."""
+    x, aspect = stored.columns["x"], stored.columns["aspect"]
+    if not (x.ndim == 4 and x.dtype == np.uint8 and 0 < len(x) == len(stored.y) == len(aspect)):
+        raise ValueError("no pictures")
+    return Images(x, stored.y, np.array(aspect), stored.names, size=stored.index["size"], folder=stored.folder)
+
+
+def picture_writer(folder: Path, shape: tuple[int, int, int]) -> Writer:
+    """Writes a store of pictures (C, H, W)."""
+    return Writer(folder, {"x": ("|u1", shape), "aspect": ("<f4", ())})
+
+
+def open_store(folder: Path, key: str, kind: Kind = pictures) -> Opened | None:
     """Maps a store; None when there is none or it is damaged."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="ascii"))
         if index["version"] != VERSION or any((folder / name).stat().st_size != size for name, size in index["files"].items()):
             return None
-        x, y, aspect = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("x", "y", "aspect"))
-        names = Strings.open(folder)
-        if not (x.ndim == 4 and x.dtype == np.uint8 and 0 < len(x) == len(y) == len(aspect) == len(names)):
+        columns = {
+            path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
+            for name in index["files"]
+            if (path := folder / name).suffix == ".npy" and path.stem not in ("y", "names", "starts")
+        }
+        y, names = np.load(folder / "y.npy", allow_pickle=False), Strings.open(folder)
+        if len(y) != len(names):
             return None
-        images = Images(x, np.array(y), np.array(aspect), names, folder=folder)
+        samples = kind(Stored(folder, columns, y, names, index))
         skipped = [Skipped(**item) for item in index["skipped"]]
-        span = tuple(index["span"]) if index["span"] else None
-        return Opened(images, tuple(index["classes"]), index["size"], key, skipped, span)
+        span = tuple(index["span"]) if index.get("span") else None
+        return Opened(samples, tuple(index["classes"]), key, skipped, span)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -155,14 +191,14 @@ def usual_size(stores: Path, content: str) -> int | None:
     return None
 
 
-def stored(folder: Path, key: str, build: Callable[[Path], None]) -> Opened:
+def stored(folder: Path, key: str, build: Callable[[Path], None], kind: Kind = pictures) -> Opened:
     """Maps the store `folder`, after `build` has filled it (under another name, until it is complete) where there is none."""
-    found = open_store(folder, key)
+    found = open_store(folder, key, kind)
     if found is None:
         discard(folder)
         with whole(folder) as temporary:
             build(temporary)
-        found = open_store(folder, key)
+        found = open_store(folder, key, kind)
     if found is None:
         raise UserError(f"the store {folder} was changed while it was being read: run the command again")
     return found

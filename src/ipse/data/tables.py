@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -126,6 +126,20 @@ def dataset_table(name: str, dataset: Any, files: Files | None = None, prefix: s
 def _dataset_batches(table: Any, columns: Columns, skipped: list[Skipped]) -> Iterator[tuple[list[Any], list[Any]]]:
     for start in range(0, len(table), _ROWS):
         yield _lists(table[start : start + _ROWS], columns)
+
+
+def holds_pictures(paths: Sequence[Path]) -> bool:
+    """Whether the first parquet file that can be read has a column of pictures."""
+    import datasets
+
+    schema = next((schema for path in paths if (schema := _head(path)[0]) is not None), None)
+    if schema is None:
+        return True  # to be told why none can be read
+    try:
+        find_columns("", datasets.Features.from_arrow_schema(schema))
+    except (UserError, ValueError):
+        return False
+    return True
 
 
 def parquet_table(name: str, files: Files, prefix: str = "") -> Table:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ipse.data.digest import Progress
+from ipse.data.form import Form
+from ipse.data.images import Images
 from ipse.data.store import Opened, Skipped
 from ipse.errors import UserError
 
@@ -16,21 +18,31 @@ from ipse.errors import UserError
 class Wanted:
     """How DATA is to be opened.
 
-    size: the side of the views that a model will see; None decides by the pictures.  cache: where to keep what is made.
-    like: the training part, when this is the test part: its pictures must be of the same shape.
+    size: of the views that a model will see: pixels a side, seconds, or steps; None decides by the data.  cache: where to keep
+    what is made.  like: the training part, when this is the test part, which must be of the same form.  modality: what the user
+    says it is; None finds out.  form: of the samples that a model was made for, when it is opened for one.  label: the column of a
+    table that holds the labels; None finds one by its name.
     """
 
-    size: int | None
+    size: float | None
     cache: Path
     progress: Progress
     like: Opened | None = None
+    modality: str | None = None
+    form: Form | None = None
+    label: str | None = None
+
+    @property
+    def side(self) -> int | None:
+        """The size as whole pixels or steps."""
+        return None if self.size is None else round(self.size)
 
 
 class Source(Protocol):
-    """Something that opens as pictures."""
+    """Something that opens as samples."""
 
     def open(self, wanted: Wanted) -> Opened:
-        """Makes the pictures ready to be gathered; raises UserError when there are none."""
+        """Makes the samples ready to be read; raises UserError when there are none."""
 
 
 class Files(NamedTuple):
@@ -49,12 +61,11 @@ class NothingLeftError(UserError):
         self.skipped = skipped
 
 
-def view_size(side: int) -> int:
-    """The side of the views for pictures of this side: theirs, as a multiple of 4 from 8 to 64."""
-    return min(64, max(8, -(-side // 4) * 4))
+def pictures_of(opened: Opened) -> Images:
+    """The training part, which a test part of pictures has to be like.
 
-
-def store_side(size: int) -> int:
-    """The side up to which stored pictures help views of `size`: room to crop, as a multiple of 8."""
-    room = -(-3 * size // 2) if size <= 128 else -(-8 * size // 7)
-    return -(-room // 8) * 8
+    Raises UserError when it is of another modality.
+    """
+    if not isinstance(opened.samples, Images):
+        raise UserError(f"the training part is {opened.samples.form['modality']}, but the test part is pictures")
+    return opened.samples

@@ -31,7 +31,7 @@ def _untrained(run: Run, data: Data) -> dict[str, float]:
     from ipse.jobs.settings import build
 
     config = run.config
-    return measure(build(config, config["samples"]).encoder.eval(), data, limit=JUDGED)
+    return measure(build(config, data.train).encoder.eval(), data, limit=JUDGED)
 
 
 def _note(run: Run, **numbers: dict[str, float]) -> None:
@@ -44,10 +44,10 @@ def _show(run: Run, data: Data) -> None:
     start: dict[str, float] = next((line["start"] for line in run.history() if "start" in line), {})
     print(f"{'measure':21}{'learned':>10}{'at start':>10}")
     for name, value in run.evaluation.items():
-        number = "{:.1%}" if MEANINGS[name].needs_labels else "{:.3g}"
+        number = "{:.1%}" if MEANINGS[name].percent else "{:.3g}"
         before = number.format(start[name]) if name in start else ""
         print(f"{name:21}{number.format(value):>10}{before:>10}   {MEANINGS[name].text}")
     if data.skipped:
-        print(f"skipped {len(data.skipped)} unreadable samples: {run.path / 'skipped.jsonl'}")
+        print(f"left out or mended: {len(data.skipped)}, see {run.path / 'skipped.jsonl'}")
     print(f"encoder: {run.path / 'encoder.safetensors'}")
     print(f"report:  {run.report.resolve().as_uri()}")

@@ -21,7 +21,10 @@ def embed(
     data: Annotated[Any, "data in any form that `ipse pretrain` takes"],
     *,
     out: Annotated[str | Path, "FILE.npz or FILE.parquet"],
-    labels: Annotated[str | Path | None, "CSV with the columns path,label; most labels may be empty"] = None,
+    labels: Annotated[
+        str | Path | None,
+        "FILE.csv with the columns path,label, FILE.csv:COLUMN, or a COLUMN of the data's own table; most may be empty",
+    ] = None,
 ) -> Path:
     """Write the embedding of every sample with its name and label.
 
@@ -39,7 +42,7 @@ def embed(
     encoder = Run.open(run).encoder
     opened = data_for(encoder, data, labels)
     with whole(path) as draft:
-        z = [embeddings(encoder, part, encoder.size).numpy() for part in (opened.train, opened.test) if part is not None]
+        z = [embeddings(encoder, part).numpy() for part in (opened.train, opened.test) if part is not None]
         writers[path.suffix](draft, _columns(opened, z))
     return path
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, assert_all_finite, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ipse.errors import Interrupted
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ipse.data import Samples
     from ipse.models import Encoder as Network
 
 Array = np.ndarray[Any, Any]
@@ -24,10 +27,15 @@ FEWEST, _ROWS = 4, 1024
 
 
 class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc, unused-ignore]
-    """Learns to embed pictures from the pictures alone: `Encoder(method="simclr", minutes=2).fit(X).transform(X)`.
+    """Learns to embed samples from the samples alone: `Encoder(method="simclr", minutes=2).fit(X).transform(X)`.
 
-    X: (N, D), with rows that are square pictures where D is a square number, (N, H, W), (N, H, W, C) or (N, C, H, W). uint8 is
-    taken as it is; other numbers are scaled by the range seen in `fit`. `transform` gives float32 (N, dim). y is ignored.
+    X: a pandas DataFrame is a table, of numbers, texts, dates and missing values. Arrays are what `modality` says, or by their
+    shape: (N, H, W) with H = W, (N, H, W, C), (N, C, H, W) and rows (N, S * S), S >= 4, without negative numbers are pictures;
+    other rows (N, D) are a table, of texts too, and (N, C, T) are series. `transform` gives float32 (N, dim). y is ignored.
+
+    The bytes of pictures are taken as they are; other numbers are scaled by the range seen in `fit`. NaN and infinite values are
+    missing values, which pictures cannot have. Of a series longer than a window the embedding is the mean over its windows.
+    Columns are those of `fit`, of the same names and in the same order, as everywhere in scikit-learn.
 
     The parameters are those of `ipse.pretrain`, but for random_state, which is its seed, and verbose, which shows its progress bar.
     After `fit`, `network_` is the encoder, a torch module.
@@ -50,7 +58,8 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         plus: Sequence[str] = (),
         set: Sequence[str] | Mapping[str, Any] = (),
         views: Sequence[str] | Mapping[str, Any] = (),
-        image_size: int | None = None,
+        modality: str | None = None,
+        size: float | None = None,
         devices: int = 1,
         precision: str = "auto",
         compile: bool = False,
@@ -72,7 +81,8 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.plus = plus
         self.set = set
         self.views = views
-        self.image_size = image_size
+        self.modality = modality
+        self.size = size
         self.devices = devices
         self.precision = precision
         self.compile = compile
@@ -81,53 +91,103 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Encoder:
-        """Learns from X (N, ...), N at least 4; raises ValueError for NaN and infinite values, UserError for wrong parameters."""
+        """Learns from X (N, ...), N at least 4; raises ValueError for pictures with NaN or infinite values, UserError for wrong parameters."""
         from ipse.jobs.pretrain import learn
 
-        x = self._checked(X, reset=True)
+        x, modality = self._checked(X, reset=True)
         if len(x) < FEWEST:
             raise ValueError(f"n_samples={len(x)} is too few to learn from: at least {FEWEST} are needed")
         self.shape_ = x.shape[1:]
-        self.range_ = (0.0, 255.0) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
+        if modality == "image":
+            self.range_ = (0.0, 255.0) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
         words = {name: value for name, value in self.get_params(deep=False).items() if name not in ("random_state", "verbose")}
+        words |= {"modality": modality, "seed": self._seed(), "tensorboard": False}
         with tempfile.TemporaryDirectory() as folder:
             try:
-                self.network_: Network = learn(
-                    self._bytes(x), Path(folder), quiet=not self.verbose, seed=self._seed(), tensorboard=False, **words
-                )
+                self.network_: Network = learn(self._data(x, modality), Path(folder), quiet=not self.verbose, **words)
             except Interrupted:
                 raise KeyboardInterrupt from None
         self._n_features_out = self.network_.dim
         return self
 
     def transform(self, X: Any) -> Array:
-        """Embeddings (N, dim) float32 of X (N, ...), whose pictures have the shape of those in `fit`."""
+        """Embeddings (N, dim) float32 of X (N, ...), whose samples have the shape of those in `fit`; series may have another length."""
         check_is_fitted(self)
         from ipse.data import open_data
+        from ipse.data.wanted import NothingLeftError
         from ipse.metrics.embedding import embeddings
 
-        x = self._checked(X, reset=False)
-        if x.shape[1:] != self.shape_:
-            raise ValueError(f"X holds pictures of the shape {x.shape[1:]}, but Encoder was fitted to {self.shape_}")
-        size = self.network_.size
-        return embeddings(self.network_, open_data(self._bytes(x), size=size).train, size).numpy()
+        x, modality = self._checked(X, reset=False)
+        given, fitted = (shape[:-1] if modality in ("series", "audio") else shape for shape in (x.shape[1:], self.shape_))
+        if given != fitted:
+            raise ValueError(f"X holds samples of the shape {x.shape[1:]}, but Encoder was fitted to {self.shape_}")
+        try:
+            samples = open_data(self._data(x, modality), form=self.network_.form).train
+        except NothingLeftError:
+            return np.repeat(self._nothing().numpy(), len(x), axis=0)
+        z: Array = self._one_each(samples, embeddings(self.network_, samples), len(x)).numpy()
+        return z
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.allow_nan = tags.input_tags.categorical = tags.input_tags.string = True
         return tags
 
-    def _checked(self, X: Any, *, reset: bool) -> Array:
-        """X as an array of finite numbers; as rows it has to have as many columns, of the same names, as in `fit`."""
+    def _checked(self, X: Any, *, reset: bool) -> tuple[Any, str]:
+        """X as a data frame or an array of numbers, and its modality; as rows it has to have as many columns, of the same names, as in `fit`."""
+        from ipse.data.sources import by_shape
+
+        known = self.modality if reset else self.network_.form["modality"]
+        if hasattr(X, "to_pandas"):
+            X = X.to_pandas()
+        if hasattr(X, "columns") and known in (None, "table"):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return self._table(X), "table"
         rows = X if hasattr(X, "ndim") else np.asarray(X)
         if rows.ndim <= 2:
-            checked: Array = validate_data(self, X, reset=reset, dtype="numeric")
-            return checked
-        if reset:
-            for name in {"n_features_in_", "feature_names_in_"} & self.__dict__.keys():
+            texts = known in (None, "table") and getattr(rows.dtype, "kind", "f") in "OUS"
+            x = validate_data(self, X, reset=reset, dtype=None if texts else "numeric", ensure_all_finite=False)
+        else:
+            for name in {"n_features_in_", "feature_names_in_"} & self.__dict__.keys() if reset else ():
                 delattr(self, name)  # of an earlier fit to rows
-        pictures: Array = check_array(rows, allow_nd=True, dtype="numeric")
-        return pictures
+            x = check_array(rows, allow_nd=True, dtype="numeric", ensure_all_finite=False)
+        modality = known or by_shape(x)
+        if modality == "image":
+            assert_all_finite(x, input_name="X")
+        return (self._table(x) if modality == "table" and x.ndim == 2 else x), modality
+
+    def _table(self, x: Any) -> Any:
+        """Rows as a data frame with the names of `fit`."""
+        import pandas
+
+        frame = x if hasattr(x, "columns") else pandas.DataFrame(x).infer_objects()
+        return frame.set_axis([*getattr(self, "feature_names_in_", map(str, range(frame.shape[1])))], axis=1)
+
+    def _data(self, x: Any, modality: str) -> Any:
+        """X as `open_data` takes it."""
+        if modality == "image":
+            return self._bytes(x)
+        return (x, np.zeros(len(x))) if modality == "table" else x  # with labels, no column is taken for them
+
+    def _one_each(self, samples: Samples, z: Tensor, n: int) -> Tensor:
+        """The embeddings (n, dim) of all samples from those of the windows there are, which are named by the sample's place."""
+        import torch
+
+        place = torch.tensor([int(name.partition("#")[0]) for name in samples.names])
+        windows = torch.bincount(place, minlength=n)[:, None]
+        mean = torch.zeros(n, z.shape[1]).index_add_(0, place, z) / windows.clamp_min(1)
+        return mean if bool(windows.all()) else torch.where(windows > 0, mean, self._nothing())
+
+    def _nothing(self) -> Tensor:
+        """The embedding (1, dim) of a sample of which nothing is known."""
+        import torch
+
+        from ipse.data.form import shape
+
+        with torch.no_grad():
+            z: Tensor = self.network_(torch.full((1, *shape(self.network_.form)), torch.nan))
+        return z
 
     def _seed(self) -> int:
         if isinstance(self.random_state, Integral):

@@ -26,7 +26,9 @@ def export(
 
     safetensors: the weights, with how to build the encoder in the file's metadata; `ipse.load` opens it. timm: the weights under
     timm's names, for `timm.create_model(NAME, num_classes=0, checkpoint_path=FILE)`; only for timm's encoders, and with how to
-    open it in the metadata. onnx: a graph from `image` (N, C, S, S) in [-1, 1] to `embedding` (N, dim), any N.
+    open it in the metadata. onnx: a graph to `embedding` (N, dim), any N, from `image` (N, C, S, S) in [-1, 1], `audio` (N, T),
+    `series` (N, C, T) or `table` (N, D), NaN where nothing is known; its metadata say what the numbers are: rate, means, scales,
+    categories.
 
     Raises UserError for other formats and endings, for encoders that a format cannot hold, and where the file cannot be written.
     """
@@ -64,7 +66,7 @@ def load(path: str | os.PathLike[str]) -> Encoder:
 
 
 def _safetensors(encoder: Encoder, path: Path) -> None:
-    _save(encoder.state_dict(), path, ipse=json.dumps({"name": encoder.name, **encoder.options()}))
+    _save(encoder.state_dict(), path, ipse=json.dumps({"name": encoder.name, "form": encoder.form, **encoder.options()}))
 
 
 def _timm(encoder: Encoder, path: Path) -> None:
@@ -74,9 +76,9 @@ def _timm(encoder: Encoder, path: Path) -> None:
         raise UserError(
             f"encoder {encoder.name!r} is not timm's: export it as safetensors or onnx, or train with a timm encoder such as resnet18"
         )
-    options: dict[str, Any] = {"num_classes": 0, "in_chans": encoder.channels}
+    options: dict[str, Any] = {"num_classes": 0, "in_chans": encoder.form["channels"]}
     if hasattr(getattr(encoder.model, "patch_embed", None), "img_size"):  # positions belong to one size
-        options["img_size"] = encoder.size
+        options["img_size"] = encoder.form["size"]
     _save(encoder.model.state_dict(), path, timm=json.dumps({"model_name": encoder.name, **options}))
 
 
@@ -94,7 +96,9 @@ def _onnx(encoder: Encoder, path: Path) -> None:
         import onnxscript  # noqa: F401
     except ImportError:
         raise requires("onnx", "ONNX export") from None
-    example = torch.zeros(2, encoder.channels, encoder.size, encoder.size)
+    from ipse.data.form import shape
+
+    example = torch.zeros(2, *shape(encoder.form))
     any_number: Any = ({0: torch.export.Dim("n", min=1)},)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -105,10 +109,15 @@ def _onnx(encoder: Encoder, path: Path) -> None:
         program = torch.onnx.export(
             graph,
             dynamo=True,
-            input_names=["image"],
-            output_names=["embedding"],
+            input_names=[encoder.form["modality"]],
             dynamic_shapes=any_number,
             verbose=False,
         )
     assert program is not None
+    (output,) = program.model.graph.outputs
+    for value in (value for node in program.model.graph for value in node.outputs):
+        if value.name == "embedding":  # looking up a category is called so too
+            value.name = "embedded"
+    output.name = "embedding"
+    program.model.metadata_props["ipse"] = json.dumps({"name": encoder.name, "form": encoder.form})
     program.save(str(path), external_data=False)

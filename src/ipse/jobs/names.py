@@ -80,6 +80,8 @@ def _fit(value: Any, hint: Any) -> Any:
             return _NO if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
             return _NO
+    if origin is typing.Literal:
+        return value if value in typing.get_args(hint) else _NO
     if origin is not None and issubclass(origin, Sequence):
         value = value if isinstance(value, (list, tuple)) else [value]
         parts = [_fit(v, typing.get_args(hint)[0]) for v in value]
@@ -93,6 +95,8 @@ def _spoken(hint: Any) -> str:
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "null"}
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(_spoken(part) for part in typing.get_args(hint))
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(map(str, typing.get_args(hint)))
     if typing.get_origin(hint) is not None:
         return "a list such as [512,512]"
     return names.get(hint, str(hint))

@@ -15,14 +15,23 @@ _EXPECTS = {"search": "WORDS", "show": "a KEY", "page": "a FILE.html"}
 _OPTIONS = {"method": "--method", "regularizer": "--plus", "schedule": "--schedule", "metric": "--metrics, --watch"}
 _ELSE = {
     "encoders (--encoder)": {
-        "small_conv": "a small convolutional network for 8 to 64 px",
-        "small_vit, tiny_vit": "small vision transformers for 8 to 64 px",
-        "any timm name": "resnet18, vit_tiny_patch16_224, convnext_atto, ...",
+        "small_conv": "image: a small convolutional network for 8 to 64 px",
+        "small_vit, tiny_vit": "image: small vision transformers for 8 to 64 px",
+        "any timm name": "image: resnet18, vit_tiny_patch16_224, convnext_atto, ...",
+        "mel_conv": "audio: a small convolutional network over log-mel bands",
+        "mel_transformer, mel_gru": "audio: a transformer, and a causal recurrent network, over log-mel frames",
+        "wave_transformer, wave_lstm": "audio: strided convolutions over the wave, then a transformer or a causal recurrent network",
+        "FOLDER or OWNER/NAME": "audio: speech models of transformers (wav2vec 2.0, HuBERT, WavLM, data2vec, ...)",
+        "dilated_conv": "series: dilated convolutions, causal where the method needs it",
+        "patch_transformer": "series: a transformer over patches of each channel (PatchTST)",
+        "table_mlp": "table: residual perceptrons over all columns",
+        "ft_transformer": "table: a transformer over columns (FT-Transformer)",
     },
     "data": {
-        "digits, mnist5k": "ship with ipse's dependencies",
-        "cifar10, fashion-mnist": "found in $IPSE_DATA or the cache, else downloaded",
-        "anything of yours": "a folder of pictures, .npy, .npz, .parquet, .tar",
+        "digits, mnist5k": "pictures; ship with ipse's dependencies",
+        "cifar10, fashion-mnist": "pictures; found in $IPSE_DATA or the cache, else downloaded",
+        "GunPoint, BasicMotions, ...": "series; aeon's sets, from $IPSE_DATA or the package aeon",
+        "anything of yours": "a folder of pictures or recordings, .csv, .parquet, .npy, .npz, .ts, .tar",
     },
 }
 
@@ -53,18 +62,33 @@ def papers(
     return f"catalogue: {Path(text).resolve().as_uri()}"
 
 
-def methods() -> str:
+def methods(
+    modality: Annotated[Literal["image", "audio", "series", "table"] | None, "only what is for this kind of data"] = None,
+) -> str:
     """List what exists: methods, regularizers, schedules, measures, encoders and data sets by name."""
     from ipse import papers as catalogue
 
     groups = {
-        f"{role}s ({option})": {_name(paper): paper.summary for paper in catalogue.of(kind=role) if paper.role == role}
+        f"{role}s ({option})": {
+            _name(paper): paper.summary for paper in catalogue.of(kind=role) if _fits(paper, role, modality)
+        }
         for role, option in _OPTIONS.items()
     }
     lines = []
-    for head, rows in (groups | _ELSE).items():
+    encoders = {name: text for name, text in _ELSE["encoders (--encoder)"].items() if text.startswith(modality or "")}
+    for head, rows in (groups | _ELSE | {"encoders (--encoder)": encoders}).items():
         lines += [head, *(_cut(f"  {name:24}{text}", _width()) for name, text in rows.items())]
     return "\n".join(lines)
+
+
+def _fits(paper: Paper, role: str, modality: str | None) -> bool:
+    """Whether a paper's code plays the role, on this kind of data if one is asked for."""
+    if paper.role != role or modality is None or role != "method":
+        return paper.role == role
+    from ipse.papers import load
+
+    modalities: tuple[str, ...] = load(paper.key, role).modalities
+    return not modalities or modality in modalities
 
 
 def _name(paper: Paper) -> str:

@@ -17,17 +17,20 @@ from ipse.jobs.run import Run
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-    from ipse.data import Data, Images
+    from ipse.data import Data, Samples
     from ipse.models import Encoder
 
 
 def pretrain(
     data: Annotated[
-        Any, "a folder of pictures, a .npy, .npz, .parquet or .tar file, or a name: digits, mnist5k, cifar10, fashion-mnist"
+        Any,
+        "a folder of pictures or recordings, a .csv, .parquet, .npy, .npz, .tar or .ts file, or a name: digits, mnist5k, cifar10, fashion-mnist",
     ] = "mnist5k",
     *,
     method: Annotated[str, "how to learn; `ipse methods` lists them"] = "simclr",
-    encoder: Annotated[str, "auto, small_conv, small_vit, tiny_vit, or any timm model name"] = "auto",
+    encoder: Annotated[
+        str, "auto, one of `ipse methods`, any timm model name, or a speech model of transformers (FOLDER or OWNER/NAME)"
+    ] = "auto",
     epochs: Annotated[float | None, "passes over the data"] = None,
     steps: Annotated[int | None, "batches to learn from"] = None,
     minutes: Annotated[float | None, "time to learn for; 5 when no length is given"] = None,
@@ -41,9 +44,16 @@ def pretrain(
     set: Annotated[Sequence[str] | Mapping[str, Any], "settings of the method, for example temperature=0.5"] = (),
     views: Annotated[Sequence[str] | Mapping[str, Any], "settings of the views, for example flip=0 crop=[0.5,1]"] = (),
     watch: Annotated[Sequence[str], "numbers to take on the way, for example rankme,knn"] = (),
-    labels: Annotated[str | Path | None, "CSV with the columns path,label; most labels may be empty"] = None,
-    image_size: Annotated[
-        int | None, "side of the views in pixels; default: small pictures as they are, others 64, timm models their own"
+    labels: Annotated[
+        str | Path | None,
+        "FILE.csv with the columns path,label, FILE.csv:COLUMN, or a COLUMN of the data's own table; most may be empty",
+    ] = None,
+    modality: Annotated[
+        Literal["image", "audio", "series", "table"] | None, "what the data is; default: found out by what it contains"
+    ] = None,
+    size: Annotated[
+        float | None,
+        "of the views: pixels a side, seconds of audio, steps of a series; default: by the data, timm models their own",
     ] = None,
     seed: Annotated[int, "the same seed gives the same run"] = 0,
     out: Annotated[str | Path | None, "the run's folder; default runs/METHOD-DATA"] = None,
@@ -52,7 +62,7 @@ def pretrain(
     precision: Annotated[Literal["auto", "fp32", "bf16"], "format of the numbers to compute in"] = "auto",
     compile: Annotated[bool, "compile the encoder with torch.compile"] = False,
     tensorboard: Annotated[bool, "log for TensorBoard too, in the run's folder"] = True,
-    pretrained: Annotated[bool, "start from timm's weights of this encoder"] = False,
+    pretrained: Annotated[bool, "start from the published weights of this encoder"] = False,
     quiet: Annotated[bool, "no progress bar, no closing table"] = False,
 ) -> Run:
     """Pre-train an encoder on data without labels, judge it, and write a report.
@@ -105,24 +115,24 @@ def learn(data: Any, folder: Path, *, quiet: bool = True, **words: Any) -> Encod
     return load(folder)
 
 
-def train(fabric: Fabric, config: dict[str, Any], folder: Path, images: Images, resume: bool, quiet: bool) -> None:
+def train(fabric: Fabric, config: dict[str, Any], folder: Path, samples: Samples, resume: bool, quiet: bool) -> None:
     """The work of one process: builds everything from the configuration, fits, and (the first process) keeps the encoder."""
     from ipse import callbacks, models, randomness
     from ipse.jobs import settings
     from ipse.training import Feed, fit
-    from ipse.transforms import Policy
+    from ipse.transforms import viewer
 
-    method = settings.build(config, len(images))
+    method = settings.build(config, samples)
     if fabric.world_size > 1:
         method = models.synchronised(method)
     if config["compile"]:
         method.encoder.compile()
-    policy = Policy.usual(config["channels"], config["size"]).change(config["views"])
-    feed = Feed(images, method.sees, policy, config["size"], config["batch_size"], config["seed"], fabric.device)
+    eye = viewer(samples.form, config["views"], samples)
+    feed = Feed(samples, method.sees, eye, config["batch_size"], config["seed"], fabric.device)
     observers: list[Any] = []
     if fabric.is_global_zero:
         if config["watch"]:
-            observers.append(callbacks.Watch(settings.watched(config["watch"]), images, config["size"]))
+            observers.append(callbacks.Watch(settings.watched(config["watch"]), samples))
         observers.append(callbacks.JsonLog(folder / "metrics.jsonl"))
         if config["tensorboard"]:
             observers.append(callbacks.TensorBoardLog(folder / "tensorboard"))
@@ -187,7 +197,7 @@ def _again(run: Run, words: Mapping[str, Any]) -> tuple[Data, dict[str, Any]]:
     own = words["data"] if words["data"] is not defaults["data"].default else config["data"]
     if own is None:
         raise UserError(f"--resume {run}: that run learned from an array in memory; pass the same array again")
-    data = open_data(own, labels=config["labels"], size=config["size"])
+    data = open_data(own, labels=config["labels"], modality=config["modality"], size=config["size"])
     if data.key != config["data_key"]:
         raise UserError(f"--resume {run}: the data is not the same as when the run was started; start a new run")
     if not run.evaluation and not run.state.exists():

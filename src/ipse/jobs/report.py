@@ -14,9 +14,12 @@ from ipse.errors import UserError
 from ipse.jobs.run import Run, data_for, matching
 
 if TYPE_CHECKING:
-    from ipse.data import Data
+    from ipse.data import Data, Samples
+    from ipse.models import Encoder
 
-SHOWN, QUERIES, NEIGHBOURS, THUMBNAIL = 1500, 12, 8, 64
+SHOWN, QUERIES, NEIGHBOURS = 1500, 12, 8
+COLUMNS, CELLS = 200, 4_000_000  # of a table: shuffled at most, and embedded for that
+READ = 12  # columns that are shown as text
 
 
 def report(
@@ -42,18 +45,23 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     import torch
 
     from ipse import papers
+    from ipse.data.form import described
     from ipse.jobs.evaluate import MEANINGS, parts
     from ipse.metrics.embedding import embeddings
     from ipse.metrics.rank import spectrum
-    from ipse.reports import Measure, Report, write
+    from ipse.reports import Measure, Report, portray, write
     from ipse.reports.embedding_map import embedding_map, neighbours
 
     encoder, config, history = run.encoder, run.config, run.history()
     start: dict[str, float] = next((line["start"] for line in history if "start" in line), {})
     _, held = parts(data, limit=SHOWN)
-    z = embeddings(encoder, held, encoder.size).numpy()
+    z = embeddings(encoder, held).numpy()
     labels = held.y.tolist() if held.labelled else None
     queries = np.linspace(0, len(z) - 1, min(QUERIES, len(z))).astype(np.int64)
+    nearest = (queries, *neighbours(z, queries, min(NEIGHBOURS, len(z) - 1))) if len(z) > 1 else None
+    shown = queries if nearest is None else np.unique(np.concatenate([queries, nearest[1].ravel()]))
+    columns, importances = _importances(encoder, held)
+    column_names = [str(column["name"]) for column in encoder.form.get("columns", ())]
     measures = [
         Measure(
             name,
@@ -61,24 +69,26 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
             MEANINGS[name].text,
             MEANINGS[name].higher_is_better,
             ("the untrained encoder", start[name]) if name in start and math.isfinite(start[name]) else None,
-            percent=MEANINGS[name].needs_labels,
+            percent=MEANINGS[name].percent,
         )
         for name, value in run.evaluation.items()
     ]
     method = papers.find(config["method"])
     page = Report(
         title=f"{method.title} on {'an array' if config['data'] is None else data.name}",
-        subtitle=f"{config['encoder']}, {encoder.dim} dimensions, {config['samples']:,} samples of {config['size']} px. {method.summary}",
+        subtitle=f"{config['encoder']}, {encoder.dim} dimensions, {config['samples']:,} samples of {described(encoder.form)}. {method.summary}",
         command=config["command"],
         measures=measures,
         history=[line for line in history if "evaluation" not in line],
         points=embedding_map(z, seed=0),
-        thumbnails=_thumbnails(held),
+        portraits=portray(held, shown, columns[:READ]),
         labels=labels,
         classes=data.classes,
         names=[str(name) for name in held.names],
-        neighbours=(queries, *neighbours(z, queries, min(NEIGHBOURS, len(z) - 1))) if len(z) > 1 else None,
+        neighbours=nearest,
         spectrum=np.asarray(spectrum(torch.as_tensor(z))),
+        importances=[(column_names[column], share) for column, share in zip(columns, importances, strict=True)],
+        unmeasured=len(column_names) - len(columns),
         skipped=[(s.name, s.reason) for s in data.skipped],
         config={k: v for k, v in config.items() if k not in ("command", "words")},
         versions={
@@ -93,14 +103,19 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
         raise UserError(f"cannot write the report to {path or run.report}: {e.strerror or e}") from e
 
 
-def _thumbnails(images: Any) -> Any:
-    """Small pictures (N, H, W, C) in their own proportions, at most THUMBNAIL pixels a side."""
-    import torch
+def _importances(encoder: Encoder, samples: Samples) -> tuple[list[int], list[float]]:
+    """Which columns of a table move the embeddings most, and how far; none of other data."""
+    import numpy as np
 
-    from ipse.transforms import original
+    from ipse.metrics.importance import column_importance
+    from ipse.reports.tiles import columns_shown
 
-    size = min(THUMBNAIL, max(images.height, images.width))
-    index = torch.arange(len(images))
-    x = original(images.gather(index), torch.as_tensor(images.aspect), size).x
-    x = x[:, :3] if x.shape[1] >= 3 else x[:, :1]
-    return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    if samples.form["modality"] != "table":
+        return [], []
+    # A transformer takes time for each pair of columns, and that for each column that is shuffled.
+    rows = min(len(samples), max(64, CELLS // len(samples.form["columns"]) ** 2))
+    x = samples.read(np.linspace(0, len(samples) - 1, rows).astype(np.int64))["x"]
+    columns = columns_shown(x.numpy(), COLUMNS)
+    importance = column_importance(encoder, x, columns.tolist()).numpy()
+    order = np.argsort(-importance, kind="stable")
+    return columns[order].tolist(), importance[order].tolist()

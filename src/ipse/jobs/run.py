@@ -16,10 +16,10 @@ from ipse.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from ipse.data import Data
+    from ipse.data import Data, Samples
     from ipse.models import Encoder
 
-_NEEDED = ("command", "data", "labels", "data_key", "samples", "size", "method", "encoder", "words")
+_NEEDED = ("command", "data", "labels", "data_key", "samples", "modality", "size", "method", "encoder", "words")
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Run:
                 f"{self} learned from an array in memory, which a run does not keep: give data after {self}, in Python as data="
             )
         try:
-            data = open_data(config["data"], labels=labels or config["labels"], size=config["size"])
+            data = open_data(config["data"], labels=labels or config["labels"], form=self.encoder.form)
         except UserError as e:
             if labels is not None:
                 raise  # it may be those that are wrong
@@ -107,7 +107,7 @@ class Run:
         from ipse.metrics.embedding import embeddings
 
         encoder = self.encoder
-        return embeddings(encoder, data_for(encoder, data).train, encoder.size).numpy()
+        return embeddings(encoder, data_for(encoder, data).train).numpy()
 
     def __str__(self) -> str:
         return str(self.path)
@@ -123,7 +123,7 @@ def data_for(encoder: Encoder, data: Any, labels: str | Path | None = None) -> D
     """
     from ipse.data import open_data
 
-    opened = open_data(data, labels=labels, size=encoder.size)
+    opened = open_data(data, labels=labels, form=encoder.form)
     matching(opened.train, encoder)
     if opened.skipped:
         first = opened.skipped[0]
@@ -131,11 +131,12 @@ def data_for(encoder: Encoder, data: Any, labels: str | Path | None = None) -> D
     return opened
 
 
-def matching(images: Any, encoder: Encoder) -> Any:
-    """The images, if the encoder takes as many channels; raises UserError otherwise."""
-    if images.channels != encoder.channels:
-        raise UserError(f"the data has {images.channels} channel(s), the encoder was made for {encoder.channels}")
-    return images
+def matching(samples: Samples, encoder: Encoder) -> None:
+    """Raises UserError when the encoder was made for samples of another form."""
+    from ipse.data.form import mismatch
+
+    if why := mismatch(samples.form, encoder.form):
+        raise UserError(why)
 
 
 def command_line(words: dict[str, Any]) -> str:

@@ -10,16 +10,18 @@ import torch
 from torch import Tensor
 
 from ipse import callbacks, models, papers
-from ipse.data import Data, open_data
+from ipse.data import Data, Samples, open_data
+from ipse.data.form import size_of
 from ipse.errors import UserError, unknown
 from ipse.jobs import names
+from ipse.jobs.evaluate import MEANINGS
 from ipse.jobs.run import command_line
 from ipse.optim import OPTIMIZERS
 from ipse.regularizers import Regularizer
-from ipse.training import Method, Plan
+from ipse.training import Feed, Method, Plan
 from ipse.training.precision import choose
 from ipse.training.processes import started_outside
-from ipse.transforms import Policy
+from ipse.transforms import viewer
 
 Functions = dict[str, Callable[[Tensor], float] | None]
 
@@ -33,7 +35,7 @@ def settle(words: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Data, di
     papers.load(words["schedule"], "schedule")
     if sum(words[k] is not None for k in ("epochs", "steps", "minutes")) > 1:
         raise UserError("give one of --epochs, --steps and --minutes, not several")
-    for name in ("epochs", "steps", "minutes", "batch_size", "lr", "devices", "image_size", "clip"):
+    for name in ("epochs", "steps", "minutes", "batch_size", "lr", "devices", "size", "clip"):
         if words[name] is not None and not words[name] > 0:
             raise UserError(f"--{name.replace('_', '-')} must be more than 0, not {words[name]}")
     for name in ("weight_decay", "seed"):
@@ -43,14 +45,24 @@ def settle(words: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Data, di
     if optimizer not in OPTIMIZERS:
         raise unknown("optimizer", optimizer, OPTIMIZERS)
 
-    encoder = method.usual_encoder if words["encoder"] == "auto" else words["encoder"]
-    size = words["image_size"] or models.usual_size(encoder)
-    data = open_data(words["data"], labels=words["labels"], size=size)
-    images, size = data.train, size or data.size
-    n, devices = len(images), started_outside() or words["devices"]
+    encoder, asked = words["encoder"], words["modality"]
+    own_size = None if encoder == "auto" or encoder in models.known() else models.usual_size(encoder)
+    data = open_data(words["data"], labels=words["labels"], modality=asked, size=words["size"] or own_size)
+    samples, form = data.train, data.form
+    modality = form["modality"]
+    if method.modalities and modality not in method.modalities:
+        raise UserError(
+            f"{words['method']} is for {' and '.join(method.modalities)} data, and {data.name} is {modality}; `ipse methods {modality}` lists others"
+        )
+    usual = method.usual_encoder or models.usual(modality, transformer=method.transformer or method.needs_tokens)
+    encoder = usual if encoder == "auto" else encoder
+    options = method.encoder_options if encoder == usual else {}
+    n, devices = len(samples), started_outside() or words["devices"]
     views = names.assignments(words["views"], "--views")
-    Policy.usual(images.channels, size).change(views)
-    batch_size = words["batch_size"] or max(devices, min(256, n // 2) // devices * devices)
+    viewer(form, views, samples)
+    grouped = samples.group is not None and getattr(method, "sees", None) is not None and method.sees.unit == "group"
+    units = len(set(samples.group.tolist())) if grouped and samples.group is not None else n // 2
+    batch_size = words["batch_size"] or max(devices, min(256, units) // devices * devices)
     if batch_size > n:
         raise UserError(f"--batch-size {batch_size} is more than the data has: {n} samples; take {n} or less")
     if batch_size % devices:
@@ -65,11 +77,12 @@ def settle(words: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Data, di
         "labels": None if words["labels"] is None else str(words["labels"]),
         "data_key": data.key,
         "samples": n,
-        "channels": images.channels,
-        "size": size,
+        "modality": modality,
+        "size": size_of(form),
         "method": words["method"],
         "set": settings,
         "encoder": encoder,
+        "encoder_options": options,
         "pretrained": words["pretrained"],
         "steps": steps,
         "minutes": 5.0 if steps is None and minutes is None else minutes,
@@ -90,22 +103,25 @@ def settle(words: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Data, di
         "tensorboard": words["tensorboard"],
         "words": plain(given),
     }
-    build(config, n)  # what cannot be built is said before anything is written
-    callbacks.Watch(watched(chosen_watch), images, size)
+    built = build(config, samples)  # what cannot be built is said before anything is written
+    Feed(samples, built.sees, viewer(form), batch_size, 0)
+    callbacks.Watch(watched(chosen_watch), samples)
     return data, _as_yaml(config)
 
 
-def build(config: Mapping[str, Any], samples: int) -> Method:
+def build(config: Mapping[str, Any], samples: Samples) -> Method:
     """The method of a run with its encoder, at the start that its seed gives."""
     method: type[Method] = papers.load(config["method"], "method")
+    settings = names.checked(method.__init__, config["set"], config["method"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config["seed"])
-        encoder = models.create(config["encoder"], config["channels"], config["size"], config["pretrained"])
+        form = method.encoder_form(samples.form, **settings)
+        encoder = models.create(config["encoder"], form, config["pretrained"], **config["encoder_options"])
         if method.needs_tokens and not encoder.has_tokens:
             raise UserError(
-                f"{config['method']} hides tokens, and encoder {config['encoder']!r} has none: take small_vit or a timm vit"
+                f"{config['method']} hides tokens, and encoder {config['encoder']!r} has none: take {models.usual(form['modality'], transformer=True)}"
             )
-        built = method(encoder, **names.checked(method.__init__, config["set"], config["method"]))
+        built = method(encoder, **settings)
         built.prepare(samples)
         built.check(config["batch_size"])
     return built
@@ -124,7 +140,7 @@ def plus(config: Mapping[str, Any]) -> list[tuple[str, float, Regularizer]]:
 
 def watched(words: Sequence[str]) -> Functions:
     """The functions of embeddings that these words name; None stands for nearest neighbours, which needs labels too."""
-    takes_z_alone = {p.key for p in papers.everything().values() if p.role == "metric"} - {"linear", "alignment", "knn"}
+    takes_z_alone = {name for name, meaning in MEANINGS.items() if meaning.watchable}
     functions: Functions = {}
     for word in words:
         if word == "knn":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ipse.distributed import all_mean
@@ -18,7 +19,7 @@ def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor, normalize: bool
     variance; `normalize=False` compares with the values as they are.
 
     `prediction`, `target`: (B, N, P), N patches of P values; `mask`: bool (B, N), True where hidden. The mean is over the
-    hidden patches of all processes.
+    hidden values of all processes; targets that are NaN, because nobody knows them, take no part.
 
     He et al., CVPR 2022, arXiv:2111.06377
 
@@ -28,8 +29,28 @@ def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor, normalize: bool
     5.0
     """
     if normalize:
-        variance, mean = target.var(dim=-1, keepdim=True), target.mean(dim=-1, keepdim=True)
-        target = (target - mean) / (variance + 1e-6).sqrt()
-    error = (prediction - target).square().mean(dim=-1)
-    hidden = mask.to(error.dtype)
-    return (error * hidden).sum() / all_mean(hidden.sum()).clamp_min(1e-6)
+        known = (~target.isnan()).sum(dim=-1, keepdim=True)
+        centred = target - target.nanmean(dim=-1, keepdim=True)
+        variance = centred.square().nansum(dim=-1, keepdim=True) / (known - 1).clamp_min(1)
+        target = centred / (variance + 1e-6).sqrt()
+    return masked_series_mse(prediction, target, mask[..., None])
+
+
+@full_precision
+def masked_series_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """The squared error where values were hidden, and nowhere else.
+
+        L = mean over the values v that are hidden and known of  (prediction_v - target_v)^2
+
+    `prediction`, `target`: (B, ...), equal shapes; targets that are NaN are not known. `mask`: bool, broadcast to them, True
+    where hidden. The gradient is exactly 0 everywhere else, and the loss is 0 if nothing is both hidden and known. The mean is
+    over the values of all processes.
+
+    >>> target = torch.tensor([[1.0, 3.0, torch.nan, 9.0]])
+    >>> masked_series_mse(torch.zeros(1, 4), target, torch.tensor([[True, True, True, False]])).item()  # (1 + 9) / 2
+    5.0
+    """
+    counted = mask & ~target.isnan()
+    # where, not a product: 0 * NaN is NaN, in the gradient too.
+    error = torch.where(counted, prediction - target.nan_to_num(), 0).square()
+    return error.sum() / all_mean(counted.sum().to(error.dtype)).clamp_min(1e-6)

@@ -7,25 +7,24 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ipse.data import Images
+from ipse.data import Samples
 from ipse.models import Encoder
-from ipse.transforms import original
+from ipse.transforms import viewer
 
 
 @torch.no_grad()
 def embeddings(
-    encoder: Encoder, images: Images, size: int, *, batch_size: int = 512, progress: Callable[[int, int], None] | None = None
+    encoder: Encoder, samples: Samples, *, batch_size: int = 512, progress: Callable[[int, int], None] | None = None
 ) -> Tensor:
     """What an encoder makes of every sample, seen whole: (N, dim) float32 on the CPU. The encoder's mode is left as it was."""
     training, device = encoder.training, next(encoder.parameters()).device
     encoder.eval()
-    out = torch.empty(len(images), encoder.dim)
-    for start in range(0, len(images), batch_size):
-        index = torch.arange(start, min(start + batch_size, len(images)))
-        aspect = torch.as_tensor(images.aspect[index.numpy()], device=device)
-        view = original(images.gather(index).to(device), aspect, size)
-        out[start : start + batch_size] = encoder(view.x).float().cpu()
+    eye = viewer(encoder.form)
+    out = torch.empty(len(samples), encoder.dim)
+    for index in torch.arange(len(samples)).split(batch_size):
+        raw = {name: value.to(device) for name, value in samples.read(index).items()}
+        out[index] = encoder(eye.original(raw).x).float().cpu()
         if progress:
-            progress(start + len(index), len(images))
+            progress(int(index[-1]) + 1, len(samples))
     encoder.train(training)
     return out

@@ -1,6 +1,6 @@
 """Encoders, heads and teachers."""
 
-from ipse.models.build import create, known, usual_size
+from ipse.models.build import create, known, usual, usual_size
 from ipse.models.disk import load, save, write_tensors
 from ipse.models.ema import EMA, frozen_copy
 from ipse.models.encoder import Encoder
@@ -19,6 +19,7 @@ __all__ = [
     "prototypes",
     "save",
     "synchronised",
+    "usual",
     "usual_size",
     "write_tensors",
 ]

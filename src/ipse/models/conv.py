@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ipse.data import Form
 from ipse.errors import UserError
 from ipse.models.encoder import Encoder
 from ipse.models.norm import BatchNorm
@@ -20,14 +21,14 @@ class SmallConv(Encoder):
 
     def __init__(
         self,
-        channels: int = 3,
-        size: int = 32,
+        form: Form,
         widths: Sequence[int] = (32, 64, 128),
         depths: Sequence[int] | None = None,
         grid: int = 16,
     ):
         super().__init__()
-        self.name, self.channels, self.size = "small_conv", channels, size
+        self.name, self.form = "small_conv", form
+        channels, size = form["channels"], form["size"]
         self.widths, self.depths, self.grid = tuple(widths), tuple(depths or (1,) * len(widths)), grid
         self.dim = widths[-1]
         patch = max(1, round(size / grid))

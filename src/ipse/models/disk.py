@@ -16,7 +16,7 @@ from ipse.models.encoder import Encoder
 
 def save(encoder: Encoder, folder: Path) -> None:
     """Writes encoder.safetensors and encoder.json, each whole or not at all."""
-    description = {"name": encoder.name, "dim": encoder.dim, **encoder.options()}
+    description = {"name": encoder.name, "dim": encoder.dim, "form": encoder.form, "options": encoder.options()}
     weights, text = folder / "encoder.safetensors", folder / "encoder.json"
     tensors = {k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}
     write_tensors(tensors, temporary := weights.with_suffix(".part"), {"format": "pt"})
@@ -41,9 +41,9 @@ def load(folder: Path) -> Encoder:
     """Opens the encoder of a run folder, in evaluation mode; raises UserError where there is none or it is damaged."""
     try:
         description = json.loads((folder / "encoder.json").read_text())
-        name, dim = description.pop("name"), description.pop("dim")
+        name, dim, form, options = (description[key] for key in ("name", "dim", "form", "options"))
         with torch.random.fork_rng(devices=[]):  # its start, which is overwritten, takes no random numbers from the caller
-            encoder = create(name, pretrained=False, **description)
+            encoder = create(name, form, pretrained=False, **options)
         encoder.load_state_dict(load_file(folder / "encoder.safetensors"))
         if encoder.dim != dim:
             raise ValueError(f"dim is {dim}, but the weights give {encoder.dim}")

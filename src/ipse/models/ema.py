@@ -37,3 +37,9 @@ class EMA(nn.Module):
         both = zip(self.teacher.parameters(), student.parameters(), strict=True)
         pairs = [(t, s.detach()) for t, s in both if s.requires_grad]
         torch._foreach_lerp_([t for t, _ in pairs], [s for _, s in pairs], 1 - decay)
+
+    @torch.no_grad()
+    def hand_over(self, student: nn.Module) -> None:
+        """Gives the student the teacher's weights."""
+        for t, s in zip(self.teacher.parameters(), student.parameters(), strict=True):
+            s.copy_(t)

@@ -9,6 +9,7 @@ import timm
 import torch
 from torch import Tensor
 
+from ipse.data import Form
 from ipse.errors import UserError, first_line, unknown
 from ipse.models.encoder import Encoder
 
@@ -26,9 +27,10 @@ class TimmEncoder(Encoder):
     scale: Tensor
     offset: Tensor
 
-    def __init__(self, name: str, channels: int = 3, size: int = 224, pretrained: bool = False):
+    def __init__(self, name: str, form: Form, pretrained: bool = False):
         super().__init__()
-        self.name, self.channels, self.size = name, channels, size
+        self.name, self.form = name, form
+        channels, size = form["channels"], form["size"]
         try:
             self.model = self._build(name, channels, size, pretrained)
             with (

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ipse.data import Form
 from ipse.models.encoder import Encoder
 
 
@@ -22,11 +23,10 @@ class SmallViT(Encoder):
     no_weight_decay = ("position",)
     position: Tensor
 
-    def __init__(
-        self, channels: int = 3, size: int = 32, patch: int | None = None, width: int = 192, depth: int = 6, heads: int = 3
-    ):
+    def __init__(self, form: Form, patch: int | None = None, width: int = 192, depth: int = 6, heads: int = 3):
         super().__init__()
-        self.name, self.channels, self.size = "small_vit", channels, size
+        self.name, self.form = "small_vit", form
+        channels, size = form["channels"], form["size"]
         self.patch = patch or max(1, math.ceil(size / 8))
         self.dim, self.depth, self.heads = width, depth, heads
         self.side = math.ceil(size / self.patch)
@@ -80,6 +80,15 @@ class Block(nn.Module):
         x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, d))
         out: Tensor = x + self.down(F.gelu(self.up(self.norm2(x))))
         return out
+
+
+def positions(form: Form, n: int, width: int) -> Tensor:
+    """Fixed positions (n, width) of the tokens of samples of a form: on a grid for pictures, else on a line."""
+    if form["modality"] == "image":
+        return sine_cosine(math.isqrt(n), width)
+    half = width // 2
+    angle = torch.arange(n)[:, None] * 10000.0 ** (-torch.arange(half) / half)
+    return F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, width - 2 * half))
 
 
 def sine_cosine(side: int, width: int, reach: int | None = None) -> Tensor:

@@ -43,6 +43,7 @@ JOBS = {
 _ROLES = {
     "ipse.methods": "method",
     "ipse.regularizers": "regularizer",
+    "ipse.metrics.sdsc": "measure",
     "ipse.metrics": "metric",
     "ipse.optim.schedules": "schedule",
     "ipse.optim": "optimizer",

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ipse.reports.page import Measure, Report, write
+from ipse.reports.portraits import Portraits, portray
 
-__all__ = ["Measure", "Report", "write"]
+__all__ = ["Measure", "Portraits", "Report", "portray", "write"]

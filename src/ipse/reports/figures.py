@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-TITLES = {"loss": "Loss", "grad_norm": "Gradient norm", "lr": "Learning rate", "images_per_second": "Images per second"}
+TITLES = {"loss": "Loss", "grad_norm": "Gradient norm", "lr": "Learning rate", "samples_per_second": "Samples per second"}
 CLOCK = ("step", "epoch", "seconds")
 POINTS = 600  # drawn per curve
 CLASSES = 20  # told apart on the map
@@ -113,9 +113,9 @@ def class_name(label: int, classes: Sequence[str]) -> str:
     return str(classes[label]) if label < len(classes) else str(label)
 
 
-def rounded(values: Iterable[Any]) -> list[float | None]:
-    """Numbers with five significant digits; None for what is missing or not finite."""
-    return [float(f"{v:.5g}") if v is not None and np.isfinite(v) else None for v in values]
+def rounded(values: Iterable[Any], digits: int = 5) -> list[float | None]:
+    """Numbers with five significant digits, or another number of them; None for what is missing or not finite."""
+    return [float(f"{v:.{digits}g}") if v is not None and np.isfinite(v) else None for v in values]
 
 
 def _curve(name: str, items: list[tuple[float, float]]) -> Figure:

@@ -208,12 +208,66 @@ function drawSpectrum() {
   });
 }
 
-let sheet = null;
-function thumbnail(i, attributes = {}) {
-  const { width, height, columns } = data.sprite;
+let sheet = null, largeSheet = null;
+function tile(from, { width, height, columns }, i, attributes) {
   const canvas = html("canvas", { width, height, class: width < 48 ? "crisp" : "", ...attributes });
-  canvas.getContext("2d").drawImage(sheet, (i % columns) * width, Math.floor(i / columns) * height, width, height, 0, 0, width, height);
+  canvas.getContext("2d").drawImage(from, (i % columns) * width, Math.floor(i / columns) * height, width, height, 0, 0, width, height);
   return canvas;
+}
+const thumbnail = (i, attributes = {}) => tile(sheet, data.sprite, i, attributes);
+
+// Lines of one sample on the scale from `low` to `high`, as large as its place.
+function plot(lines, [low, high], attributes) {
+  const picture = svg("svg", { class: "plot", viewBox: "0 0 160 84", ...attributes });
+  const steps = Math.max(2, ...lines.map(line => line.length));
+  const px = k => 3 + k / (steps - 1) * 154, py = v => 3 + (high - v) / (high - low || 1) * 78;
+  if (low < 0 && high > 0) picture.append(svg("line", { class: "grid", x1: 0, x2: 160, y1: py(0), y2: py(0) }));
+  lines.forEach((line, channel) => {
+    let d = "";
+    line.forEach((v, k) => {
+      if (v == null) return;
+      const alone = line[k - 1] == null;
+      d += `${alone ? "M" : "L"}${px(k).toFixed(1)},${py(v).toFixed(1)}${alone && line[k + 1] == null ? "h0.01" : ""}`;
+    });
+    if (d) picture.append(svg("path", { class: `series s${channel}`, d }));
+  });
+  return picture;
+}
+
+function extent(samples) {
+  const values = samples.flatMap(i => (data.lines[i] ?? []).flat()).filter(v => v != null);
+  return values.length ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))] : [0, 1];
+}
+
+// All sounds share one player, so that one stops when another starts.
+const player = new Audio();
+const players = [];
+let playing = null;
+function showPlaying() {
+  for (const { button, i } of players) button.setAttribute("aria-pressed", String(i === playing));
+}
+function play(i) {
+  const again = playing === i;
+  player.pause();
+  playing = again ? null : i;
+  if (!again) {
+    player.src = data.sounds[i];
+    player.play().catch(error => {
+      if (error.name === "AbortError" || playing !== i) return;
+      playing = null;
+      find("live").textContent = `This browser could not play ${data.names[i]}`;
+      showPlaying();
+    });
+  }
+  showPlaying();
+}
+player.addEventListener("ended", () => { playing = null; showPlaying(); });
+function playButton(i) {
+  const button = html("button", { type: "button", class: "play", "aria-pressed": "false", "aria-label": `Play ${data.names[i]}` },
+    svg("svg", { viewBox: "0 0 12 12", "aria-hidden": "true" }, svg("path", { class: "go", d: "M3,1.5L10.5,6L3,10.5Z" }), svg("path", { class: "halt", d: "M2.5,2.5h7v7h-7Z" })));
+  button.addEventListener("click", () => play(i));
+  players.push({ button, i });
+  return button;
 }
 
 // Marks differ in shape as well as in color: entry i of the legend has color i mod 10 and shape i mod 3.
@@ -261,7 +315,7 @@ function drawMap() {
   const size = [0, 1].map(axis => Math.max(1, ...placed.map(i => data.points[i][axis])));
   const centers = members.map(list => middle(list));
   let width = 0, height = 0, fit = 1, zoom = 1, panX = 0, panY = 0;
-  let pinned = null, hinted = null, active = null, pictures = false, printing = false, waiting = false;
+  let pinned = null, hinted = null, active = null, portraits = false, printing = false, waiting = false;
   const swatches = [], cells = new Map();
 
   const screen = i => [
@@ -296,8 +350,8 @@ function drawMap() {
     fit = Math.min((width - 56) / size[0], (height - 56) / size[1]);
     canvas.classList.toggle("zoomed", zoom > 1);
     const color = colors();
-    if (pictures && sheet) {
-      drawPictures(color);
+    if (portraits && sheet) {
+      drawPortraits(color);
     } else {
       drawMarks(color);
       drawNames(color);
@@ -311,7 +365,7 @@ function drawMap() {
     c.strokeStyle = color;
     c.lineWidth = 2;
     c.beginPath();
-    if (pictures && cells.get(cell(x, y)) === active) c.rect(Math.floor(x / side()) * side(), Math.floor(y / side()) * side(), side(), side());
+    if (portraits && cells.get(cell(x, y)) === active) c.rect(Math.floor(x / side()) * side(), Math.floor(y / side()) * side(), side(), side());
     else c.arc(x, y, 8, 0, 7);
     c.stroke();
   }
@@ -329,11 +383,11 @@ function drawMap() {
     c.globalAlpha = 1;
   }
 
-  // Pictures stand on a grid of cells, one sample to a cell, so that none covers another; zooming in makes room for the others.
+  // Portraits stand on a grid of cells, one sample to a cell, so that none covers another; zooming in makes room for the others.
   const side = () => Math.round(clamp(Math.sqrt(width * height / Math.max(placed.length, 1)) * 1.6, 20, 48));
   const cell = (x, y) => `${Math.floor(x / side())},${Math.floor(y / side())}`;
 
-  function drawPictures(color) {
+  function drawPortraits(color) {
     const { columns, width: w, height: h } = data.sprite;
     const s = side();
     cells.clear();
@@ -386,6 +440,8 @@ function drawMap() {
       lines.push(html("div", { class: "of" }, sign, html("bdi", { class: "clip" }, label)));
     }
     if (sheet) lines.unshift(thumbnail(active, { "aria-hidden": "true" }));
+    if (data.cells.length) lines.push(html("dl", {}, ...data.columns.flatMap((name, k) => [html("dt", {}, html("bdi", {}, name)), html("dd", {}, html("bdi", {}, data.cells[active][k]))])));
+    if (data.sounds[active]) lines.push(html("div", { class: "of" }, playing === active ? "◼ playing" : "▶ click to hear"));
     card.replaceChildren(...lines);
     const [x, y] = screen(active);
     const left = x + 16 + card.offsetWidth < width ? x + 16 : x - 16 - card.offsetWidth;
@@ -396,7 +452,7 @@ function drawMap() {
   const redraw = () => { if (!waiting) { waiting = true; requestAnimationFrame(draw); } };
 
   function pick(x, y, reach) {
-    if (pictures && cells.has(cell(x, y))) return cells.get(cell(x, y));
+    if (portraits && cells.has(cell(x, y))) return cells.get(cell(x, y));
     let best = null;
     for (const i of placed) {
       if (!visible(i)) continue;
@@ -440,17 +496,26 @@ function drawMap() {
     const [x, y] = screen(i);
     if (x < 20 || x > width - 20) panX += width / 2 - x;
     if (y < 20 || y > height - 20) panY += height / 2 - y;
-    find("live").textContent = [data.names[i], data.labels[i]].filter(Boolean).join(", ");
+    const cells = data.cells.length ? data.columns.map((name, k) => `${name} ${data.cells[i][k]}`) : [];
+    find("live").textContent = [data.names[i], data.labels[i], ...cells, data.sounds[i] && "Enter plays it"].filter(Boolean).join(", ");
     redraw();
   }
 
+  function hear(i) {
+    if (i == null || !data.sounds[i]) return;
+    play(i);
+    redraw();
+  }
+  player.addEventListener("ended", redraw);
+
   const pointers = new Map();
+  let moved = false;
   const local = event => {
     const box = canvas.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
   const hover = event => { active = pick(...local(event), 24); redraw(); };
-  canvas.addEventListener("pointerdown", event => { pointers.set(event.pointerId, local(event)); canvas.setPointerCapture(event.pointerId); hover(event); });
+  canvas.addEventListener("pointerdown", event => { moved = false; pointers.set(event.pointerId, local(event)); canvas.setPointerCapture(event.pointerId); hover(event); });
   canvas.addEventListener("pointermove", event => {
     const before = pointers.get(event.pointerId), now = local(event);
     if (!before) return hover(event);
@@ -461,8 +526,10 @@ function drawMap() {
     } else {
       pan(now[0] - before[0], now[1] - before[1]);
     }
+    moved ||= zoom > 1 && Math.hypot(now[0] - before[0], now[1] - before[1]) > 2;
     pointers.set(event.pointerId, now);
   });
+  canvas.addEventListener("click", event => { const i = moved ? null : pick(...local(event), 24); if (i != null) hear(i); });
   for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, event => pointers.delete(event.pointerId));
   canvas.addEventListener("pointerleave", () => { active = null; redraw(); });
   canvas.addEventListener("blur", () => { active = null; redraw(); });
@@ -476,6 +543,7 @@ function drawMap() {
     const act = {
       ArrowLeft: () => step(-1, 0), ArrowRight: () => step(1, 0), ArrowUp: () => step(0, -1), ArrowDown: () => step(0, 1),
       "+": () => zoomAt(1.4), "=": () => zoomAt(1.4), "-": () => zoomAt(1 / 1.4), 0: () => zoomAt(0), Escape: () => choose(null),
+      Enter: () => hear(active), " ": () => hear(active),
     }[event.key];
     if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
@@ -484,11 +552,11 @@ function drawMap() {
   find("zoom-in").addEventListener("click", () => zoomAt(1.4));
   find("zoom-out").addEventListener("click", () => zoomAt(1 / 1.4));
   find("zoom-reset").addEventListener("click", () => zoomAt(0));
-  for (const [id, state] of [["as-marks", false], ["as-pictures", true]]) {
+  for (const [id, state] of [["as-marks", false], ["as-portraits", true]]) {
     find(id)?.addEventListener("click", () => {
-      pictures = state;
+      portraits = state;
       find("as-marks").setAttribute("aria-pressed", String(!state));
-      find("as-pictures").setAttribute("aria-pressed", String(state));
+      find("as-portraits").setAttribute("aria-pressed", String(state));
       redraw();
     });
   }
@@ -526,10 +594,19 @@ function drawNeighbours() {
   const host = find("rows");
   if (!host) return;
   let pairs = 0, agree = 0;
-  const picture = i => (sheet ? thumbnail(i, { role: "img", "aria-label": data.names[i] }) : html("bdi", { class: "blank" }, data.names[i]));
+  const large = data.closeups != null || Object.keys(data.lines).length > 0;
+  host.classList.toggle("large", large);
+  const named = i => ({ role: "img", "aria-label": data.names[i] });
+  const portrait = (i, range) => {
+    if (data.lines[i]) return plot(data.lines[i], range, named(i));
+    if (largeSheet && data.closeups.place[i] != null) return tile(largeSheet, data.closeups, data.closeups.place[i], named(i));
+    return sheet ? thumbnail(i, named(i)) : html("bdi", { class: "blank" }, data.names[i]);
+  };
+  const heard = (i, range) => (data.sounds[i] ? html("div", { class: "sound" }, portrait(i, range), playButton(i)) : portrait(i, range));
   for (const { query, index, similarity } of data.neighbours) {
-    const label = data.labels[query];
+    const label = data.labels[query], range = extent([query, ...index]);
     const words = html("figcaption", {}, html("bdi", { class: "clip" }, data.names[query]), html("bdi", { class: "label" }, label));
+    const asked = html("figure", { class: "query" }, heard(query, range), words);
     const near = index.map((i, k) => {
       const score = similarity[k] == null ? "–" : similarity[k].toFixed(2).replace("-", "−");
       const caption = html("figcaption", {});
@@ -543,11 +620,20 @@ function drawNeighbours() {
       caption.append(score);
       if (comparable) caption.append(html("span", { class: "unseen" }, same ? ", same label" : ", other label"));
       if (data.labels[i]) caption.append(html("bdi", { class: "label" }, data.labels[i]));
-      return html("figure", { class: comparable ? (same ? "same" : "other") : null, title: data.names[i] }, html("div", { class: "frame" }, picture(i)), caption);
+      return html("figure", { class: comparable ? (same ? "same" : "other") : null, title: data.names[i] }, html("div", { class: "frame" }, heard(i, range)), caption);
     });
-    host.append(html("div", { class: "row" }, html("figure", { class: "query" }, picture(query), words), html("div", { class: "near" }, ...near)));
+    host.append(data.cells.length ? comparison(asked, near, query, index) : html("div", { class: "row" }, asked, html("div", { class: "near" }, ...near)));
   }
   if (pairs) find("agreement").textContent = `${agree} of these ${pairs} neighbours share the label of their sample (✓, solid frame); the others are marked ✗, dashed.`;
+}
+
+// Rows of a table beside each other: a column for each, and what differs from the first stands back.
+function comparison(asked, near, query, index) {
+  const head = html("tr", {}, html("td"), ...[asked, ...near].map(figure => html("th", { scope: "col" }, figure)));
+  const lines = data.columns.map((name, k) => html("tr", {}, html("th", { scope: "row" }, html("bdi", {}, name)),
+    ...[query, ...index].map(i => html("td", { class: data.cells[i][k] === data.cells[query][k] ? null : "differs" }, html("bdi", {}, data.cells[i][k])))));
+  const table = html("table", { class: "near" }, html("thead", {}, head), html("tbody", {}, ...lines));
+  return html("div", { class: "comparison", tabindex: 0, role: "region", "aria-label": `Neighbours of ${data.names[query]}` }, table);
 }
 
 function offerCopy() {
@@ -584,6 +670,7 @@ async function start() {
   const attempt = draw => { try { draw(); } catch (error) { fail(`${draw.name}: ${error.message}`); } };
   [offerCopy, drawCurves, drawMap, drawSpectrum].forEach(attempt);
   if (data.sprite) await load(data.sprite.uri).then(canvas => { sheet = canvas; }, () => fail("the thumbnails could not be read"));
+  if (data.closeups) await load(data.closeups.uri).then(canvas => { largeSheet = canvas; }, () => fail("the portraits could not be read"));
   attempt(drawNeighbours);
   root.dataset.ready = "true";
 }

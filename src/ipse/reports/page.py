@@ -20,10 +20,14 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from ipse.reports import figures
+from ipse.reports.portraits import LARGE, Portraits
+from ipse.reports.sounds import mime
 from ipse.reports.sprite import sprite
 
 SAMPLES = 3000  # on the map
 SKIPPED = 200  # listed by name
+IMPORTANT = 30  # columns of a table, as bars
+CLOSEUPS = 500_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,10 @@ class Measure:
 class Report:
     """What a report shows; whatever is empty or None is left out of the page, or the page says that it is missing.
 
-    `history`: the parsed lines of metrics.jsonl; `points` (N, 2): the embedding map; `thumbnails` (N, H, W, 1 or 3): uint8;
-    `labels` (N,): -1 for none; `neighbours`: the rows asked for (Q,), their nearest (Q, K) and the similarities (Q, K);
-    `spectrum` (D,): the eigenvalues of the embeddings' covariance, in any order and scale; `skipped`: names and reasons.
+    `history`: the parsed lines of metrics.jsonl; `points` (N, 2): the embedding map; `portraits` (N): what samples look like; `labels`
+    (N,): -1 for none; `neighbours`: the rows asked for (Q,), their nearest (Q, K) and the similarities (Q, K); `spectrum` (D,): the
+    eigenvalues of the embeddings' covariance, in any order and scale; `importances`: the columns of a table and how far the
+    embeddings move when they are shuffled, as shares, and `unmeasured` more columns; `skipped`: names and reasons.
     """
 
     title: str
@@ -99,12 +104,14 @@ class Report:
     measures: Sequence[Measure] = ()
     history: Sequence[Mapping[str, Any]] = ()
     points: NDArray[Any] | None = None
-    thumbnails: NDArray[np.uint8] | None = None
+    portraits: Portraits | None = None
     labels: Sequence[int] | None = None
     classes: Sequence[str] = ()
     names: Sequence[str] = ()
     neighbours: tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None = None
     spectrum: NDArray[Any] | None = None
+    importances: Sequence[tuple[str, float]] = ()
+    unmeasured: int = 0
     skipped: Sequence[tuple[str, str]] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -149,6 +156,7 @@ def _html(report: Report) -> str:
         script_hash=_hash(script),
         skipped=list(report.skipped[:SKIPPED]),
         config=_flat(report.config),
+        important=sorted(report.importances, key=lambda item: -item[1])[:IMPORTANT],
     )
 
 
@@ -156,11 +164,11 @@ def _data(report: Report) -> dict[str, Any]:
     """Everything that the page's figures need, for at most 3000 samples besides those among the neighbours."""
     present = [
         x
-        for x in (report.points, report.thumbnails, report.labels, report.names if len(report.names) else None)
+        for x in (report.points, report.portraits, report.labels, report.names if len(report.names) else None)
         if x is not None
     ]
     if len({len(x) for x in present}) > 1:
-        raise ValueError(f"points, thumbnails, labels and names must be of one length, got {[len(x) for x in present]}")
+        raise ValueError(f"points, portraits, labels and names must be of one length, got {[len(x) for x in present]}")
     total = len(present[0]) if present else 0
     query, nearest, similarity = report.neighbours or (np.empty(0, int), np.empty((0, 0), int), np.empty((0, 0)))
     spread = np.linspace(0, total - 1, min(total, SAMPLES)).astype(np.int64)
@@ -177,12 +185,35 @@ def _data(report: Report) -> dict[str, Any]:
         "labels": [figures.class_name(label, report.classes) for label in labels],
         "groups": legend,
         "group": entries,
-        "sprite": sprite(report.thumbnails[kept]) if report.thumbnails is not None and len(kept) else None,
+        **_portrayed(report.portraits, kept),
         "neighbours": [
             {"query": int(q), "index": row.tolist(), "similarity": figures.rounded(s)}
             for q, row, s in zip(np.searchsorted(kept, query), np.searchsorted(kept, nearest), similarity, strict=True)
         ],
         "spectrum": figures.spectrum(report.spectrum),
+    }
+
+
+def _portrayed(portraits: Portraits | None, kept: NDArray[np.int64]) -> dict[str, Any]:
+    """What the page shows of the `kept` (K,) of the samples, by their places among those."""
+    if portraits is None or not len(kept):
+        return {"sprite": None, "closeups": None, "lines": {}, "channels": [], "sounds": {}, "columns": [], "cells": []}
+    place = {int(i): k for k, i in enumerate(kept)}
+    large = None
+    if portraits.closeups is not None and len(portraits.closeups[0]):
+        index, closeups = portraits.closeups
+        large = sprite(closeups, CLOSEUPS, max(LARGE)) | {
+            "place": {place[int(i)]: k for k, i in enumerate(index) if int(i) in place}
+        }
+    sounds = {place[i]: file for i, file in portraits.sounds.items() if i in place}
+    return {
+        "sprite": sprite(portraits.thumbnails[kept]),
+        "closeups": large,
+        "lines": {place[i]: [figures.rounded(line, 3) for line in x] for i, x in portraits.lines.items() if i in place},
+        "channels": list(portraits.channels),
+        "sounds": {k: f"data:{mime(file)};base64,{base64.b64encode(file).decode()}" for k, file in sounds.items()},
+        "columns": list(portraits.columns),
+        "cells": [list(portraits.cells[i]) for i in kept] if len(portraits.cells) else [],
     }
 
 

@@ -15,14 +15,14 @@ BUDGET = 700_000  # bytes; a data URI takes 4/3 of that
 LARGEST = 64  # pixels on a thumbnail's long side
 
 
-def sprite(thumbnails: NDArray[np.uint8], budget: int = BUDGET) -> dict[str, Any]:
+def sprite(thumbnails: NDArray[np.uint8], budget: int = BUDGET, largest: int = LARGEST) -> dict[str, Any]:
     """Packs `thumbnails` (N, H, W, 1 or 3), uint8, row by row into one WebP picture: its data URI, columns and tile size.
 
-    Thumbnails are never enlarged; they shrink to at most 64 pixels a side, and so far that one bit per pixel fits the `budget`
+    Thumbnails are never enlarged; they shrink to at most `largest` pixels a side, and so far that one bit per pixel fits the `budget`
     in bytes. Small sprites are kept exactly; large ones lose quality until they fit.
     """
     n = len(thumbnails)
-    tiles = _shrink(thumbnails, min(LARGEST, math.isqrt(8 * budget // n)))
+    tiles = _shrink(thumbnails, min(largest, math.isqrt(8 * budget // n)))
     columns = math.ceil(math.sqrt(n))
     _, height, width, _ = tiles.shape
     sheet = np.zeros((columns * columns, height, width, 3), dtype=np.uint8)

@@ -4,37 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ipse import randomness
-from ipse.data import Images
+from ipse.data import Raw, Samples
 from ipse.distributed import rank, world_size
+from ipse.errors import UserError
 from ipse.training.method import Batch
-from ipse.transforms import Policy, Sees, View, make_view, original
+from ipse.transforms import Sees, View, Viewer
+
+Read = tuple[Tensor, list[Tensor], list[Raw]]
 
 
 class Feed:
     """Batches of views as a function of the step: an endless stream of epochs, each in its own random order, cut into batches of `batch_size`.
 
     Every process makes the views of its own part of the batch; which samples and which views those are depends on (seed, step, position) alone.
+    Raises UserError when a method that compares groups gets data without them, or fewer than a batch takes.
     """
 
     def __init__(
         self,
-        images: Images,
+        samples: Samples,
         sees: Sees,
-        policy: Policy,
-        size: int,
+        viewer: Viewer[Any],
         batch_size: int,
         seed: int,
         device: torch.device | str = "cpu",
     ):
-        self.images, self.sees, self.size, self.seed = images, sees, size, seed
+        self.samples, self.sees, self.viewer, self.seed = samples, sees, viewer, seed
         self.batch_size, self.device = batch_size, torch.device(device)
-        self.policies = [policy.of(look) for look in sees.looks]
-        self.aspect = torch.as_tensor(images.aspect)
+        if sees.unit == "group" and len(self.groups) < batch_size:
+            raise UserError(
+                f"this method takes each group once per batch, and of groups there are {len(self.groups)}: --batch-size {len(self.groups)}, at most"
+            )
+
+    @cached_property
+    def groups(self) -> list[Tensor]:
+        """The samples of each group; without groups, each sample alone."""
+        group = self.samples.group
+        if group is None:
+            return list(torch.arange(len(self.samples))[:, None])
+        order = np.argsort(group, kind="stable")
+        _, start = np.unique(group[order], return_index=True)
+        return [torch.from_numpy(members) for members in np.split(order, start[1:])]
 
     def positions(self, step: int) -> Tensor:
         """Places (b,) in the stream of this process's samples at one step."""
@@ -42,9 +60,17 @@ class Feed:
         start = step * self.batch_size + rank() * part
         return torch.arange(start, start + part)
 
-    def samples(self, position: Tensor) -> Tensor:
-        """Which sample stands at each place of the stream."""
-        n = len(self.images)
+    def indices(self, position: Tensor) -> list[Tensor]:
+        """Which sample each look is at, at each place of the stream: (b,) per look."""
+        if self.sees.unit == "sample":
+            return [self._stream(position, len(self.samples))] * len(self.sees.looks)
+        chosen = self._stream(position, len(self.groups)).tolist()
+        chance = randomness.bits(randomness.key(self.seed, "member"), position, max(map(len, self.groups)))
+        members = [g[chance[i, : len(g)].argsort()] for i, g in enumerate(self.groups[c] for c in chosen)]
+        return [torch.stack([m[i % len(m)] for m in members]) for i in range(len(self.sees.looks))]
+
+    def _stream(self, position: Tensor, n: int) -> Tensor:
+        """Which of n stands at each place of the stream."""
         epoch = position // n
         index = torch.empty_like(position)
         for e in epoch.unique().tolist():
@@ -65,27 +91,29 @@ class Feed:
                 ahead = reader.submit(self._read, step + 1)
                 yield self._batch(step, steps, *read)
 
-    def _read(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        position = self.positions(step)
-        index = self.samples(position)
-        return position, index, self.images.gather(index)
+    @torch.no_grad()
+    def everything(self, most: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every sample once, in order and as it is: pieces of their indices (b,) and of x (b, ...)."""
+        for index in torch.arange(len(self.samples)).split(most):
+            yield index.to(self.device), self.viewer.original(self._moved(self.samples.read(index))).x
 
-    def _batch(self, step: int, steps: int, position: Tensor, index: Tensor, source: Tensor) -> Batch:
-        aspect = self.aspect[index]
-        if self.device.type != "cpu":
-            source, aspect, position, index = (
-                t.pin_memory().to(self.device, non_blocking=True) for t in (source, aspect, position, index)
-            )
-        views = [self._view(i, source, aspect, position) for i in range(len(self.policies))]
+    def _read(self, step: int) -> Read:
+        position = self.positions(step)
+        indices = self.indices(position)
+        different = indices if self.sees.unit == "group" else indices[:1]
+        return position, indices, [self.samples.read(index) for index in different]
+
+    def _batch(self, step: int, steps: int, position: Tensor, indices: list[Tensor], read: list[Raw]) -> Batch:
+        raws = [self._moved(raw) for raw in read]
+        position, index = (t.to(self.device) for t in (position, indices[0]))
+        views = [self._view(i, raws[i % len(raws)], position) for i in range(len(self.sees.looks))]
         return Batch(views, index, position, self.seed, step, steps)
 
+    def _moved(self, raw: Raw) -> Raw:
+        if self.device.type == "cpu":
+            return raw
+        return {name: t.pin_memory().to(self.device, non_blocking=True) for name, t in raw.items()}
+
     @torch.no_grad()
-    def _view(self, i: int, source: Tensor, aspect: Tensor, position: Tensor) -> View:
-        look = self.sees.looks[i]
-        size = max(1, round(self.size * look.scale))
-        if look.strength == "none":
-            view = original(source, aspect, size)
-        else:
-            view = make_view(source, aspect, self.policies[i], size, randomness.key(self.seed, "view", i), position)
-        view.x = view.x.contiguous(memory_format=torch.channels_last)  # convolutions are faster so, on CPU and GPU
-        return view
+    def _view(self, i: int, raw: Raw, position: Tensor) -> View:
+        return self.viewer.view(raw, self.sees.looks[i], randomness.key(self.seed, "view", i), position)

@@ -12,7 +12,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from ipse.distributed import all_mean
+from ipse import randomness
+from ipse.distributed import all_mean, rank
 from ipse.errors import Interrupted, UserError
 from ipse.optim.optimizers import build, parameter_groups
 from ipse.regularizers import Regularizer
@@ -66,7 +67,8 @@ def fit(
     plus: named regularizers with their weights. path: where the state is kept; with `resume` the run goes on from there, as if it had never stopped.
     Raises UserError when the state does not fit or the run keeps diverging, and `Interrupted` after saving when the user stops it.
     """
-    with Interruption() as interruption:
+    devices = [fabric.device] if fabric.device.type == "cuda" else []
+    with Interruption() as interruption, torch.random.fork_rng(devices):
         return _fit(fabric, method, feed, plan, plus, observers, path, resume, interruption)
 
 
@@ -87,11 +89,11 @@ def _fit(
     model, optimizer = fabric.setup(method, raw_optimizer)
     model.mark_forward_method("loss")
     update: Callable[[Batch, list[Any]], Step] | None = getattr(method, "update", None)
-    guard, lr_scale, first, steps = Guard(), 1.0, 0, plan.steps
+    guard, lr_scale, first, steps, begun = Guard(), 1.0, 0, plan.steps, 0
     if resume and path is not None:
         state = states.read(path)
         states.restore(state, method, raw_optimizer)
-        first, steps, lr_scale = state.facts["step"], state.facts["steps"], state.facts["lr_scale"]
+        first, steps, lr_scale, begun = (state.facts[k] for k in ("step", "steps", "lr_scale", "begun"))
         guard.remember(state.facts["norms"], state.facts["rollbacks"])
 
     def compare(batch: Batch) -> tuple[Step, Tensor]:
@@ -99,6 +101,7 @@ def _fit(
         if update is not None:
             step = update(batch, [optimizer])
             return step, step.loss
+        torch.manual_seed(randomness.key(feed.seed, "dropout", batch.step, rank()))
         step = model.loss(batch)
         loss = step.loss
         for name, weight, regularizer in plus:
@@ -128,8 +131,23 @@ def _fit(
 
     def snapshot(step: int) -> states.State:
         return states.take(
-            method, raw_optimizer, step=step, steps=steps, lr_scale=lr_scale, norms=guard.memory(), rollbacks=guard.rollbacks
+            method,
+            raw_optimizer,
+            step=step,
+            steps=steps,
+            lr_scale=lr_scale,
+            norms=guard.memory(),
+            rollbacks=guard.rollbacks,
+            begun=begun,
         )
+
+    def begin() -> None:
+        """Begins the next round."""
+        nonlocal begun
+        method.before_round(begun, feed)
+        if method.restarts:
+            raw_optimizer.state.clear()
+        begun += 1
 
     def save(state: states.State) -> None:
         if path is not None and fabric.is_global_zero:
@@ -137,23 +155,32 @@ def _fit(
 
     if steps is None:
         assert plan.minutes is not None
-        start = snapshot(0)
+        start, clock = snapshot(0), time.perf_counter()
+        begin()
+        preparing = (time.perf_counter() - clock) * method.rounds
         seconds = _seconds_per_step(lambda i: learn(feed.batch(i), plan.lr * 1e-3), budget=plan.minutes * 60)
         states.restore(start, method, raw_optimizer)
         guard.remember([], 0)
-        steps = int(fabric.broadcast(max(1, round(plan.minutes * 60 * 0.97 / seconds))))
-    schedule = plan.schedule(steps, round(plan.warmup * steps))
+        begun = 0
+        steps = int(fabric.broadcast(max(method.rounds, round((plan.minutes * 60 * 0.97 - preparing) / seconds))))
+    starts = [steps * i // method.rounds for i in range(method.rounds)]
+    length = steps // method.rounds if method.restarts else steps
+    schedule = plan.schedule(length, round(plan.warmup * length))
     snapshot_every, log_every = max(1, min(50, steps // 20)), max(1, steps // 2000)
     good = snapshot(first)
     if not resume:
         save(good)
     saved = clock = time.perf_counter()
-    n = len(feed.images)
+    n = len(feed.samples)
     for observer in observers:
         observer.start(steps, first)
     try:
         for batch in feed.batches(first, steps):
-            step, lr = batch.step, plan.lr * lr_scale * schedule(batch.step)
+            if begun < method.rounds and batch.step >= starts[begun]:
+                begin()
+                good = snapshot(batch.step)
+            step = batch.step
+            lr = plan.lr * lr_scale * schedule(step - starts[begun - 1] if method.restarts else step)
             loss, norm, terms, objection = learn(batch, lr)
             if objection is not None:
                 if guard.rollbacks >= plan.most_rollbacks:
@@ -170,7 +197,7 @@ def _fit(
                 now = time.perf_counter()
                 rate = feed.batch_size * min(log_every, step - first + 1) / (now - clock)
                 record: dict[str, Any] = {"step": step, "epoch": (step + 1) * feed.batch_size / n, "loss": loss, **terms}
-                record |= {"grad_norm": norm, "lr": lr, "images_per_second": rate}
+                record |= {"grad_norm": norm, "lr": lr, "samples_per_second": rate}
                 for observer in observers:
                     observer.record(method, record)
                 clock = time.perf_counter()

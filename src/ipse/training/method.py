@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
 from ipse import randomness
+from ipse.data import Form, Samples
 from ipse.errors import UserError
 from ipse.models import Encoder
 from ipse.transforms import Sees, View
@@ -39,8 +40,15 @@ class Batch:
         return randomness.uniform(randomness.key(self.seed, name), self.position, n)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """The pictures of each view."""
+        """What each view shows, x (b, ...)."""
         return (v.x for v in self.views)
+
+
+class Data(Protocol):
+    """All the data, for methods that look at it between rounds."""
+
+    def everything(self, most: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every sample once, in order and as it is: pieces of their indices (b,) and of x (b, ...)."""
 
 
 @dataclass
@@ -74,7 +82,18 @@ class Method(nn.Module):
     sees: Sees
     recipe: ClassVar[Recipe] = Recipe()
     needs_tokens: ClassVar[bool] = False
-    usual_encoder: ClassVar[str] = "small_conv"
+    modalities: ClassVar[tuple[str, ...]] = ()
+    """The only kinds of data that it is for; () for all."""
+    transformer: ClassVar[bool] = False
+    """Whether its usual encoder is a transformer."""
+    usual_encoder: ClassVar[str | None] = None
+    """Its usual encoder by name, where that is not one of the modality's."""
+    encoder_options: ClassVar[Mapping[str, Any]] = {}
+    """How its usual encoder differs from what is built without options."""
+    rounds: int = 1
+    """In how many parts of equal length it learns."""
+    restarts: ClassVar[bool] = False
+    """Whether each round is a run of its own, with its own schedule and a new optimizer."""
 
     def __init__(self, encoder: Encoder):
         super().__init__()
@@ -84,8 +103,16 @@ class Method(nn.Module):
         """Compares what was seen."""
         raise NotImplementedError
 
-    def prepare(self, samples: int) -> None:
-        """Adds what depends on the number of samples in the data, before the optimizer is built."""
+    def before_round(self, round: int, data: Data) -> None:
+        """Looks at all the data before each of the `rounds` parts of a run, and labels it anew."""
+
+    def prepare(self, samples: Samples) -> None:
+        """Adds what depends on the samples of the data (how many there are), before the optimizer is built."""
+
+    @classmethod
+    def encoder_form(cls, form: Form, **settings: Any) -> Form:
+        """The form of what the encoder sees, where it is not that of the data: one sensor of many."""
+        return form
 
     def check(self, batch_size: int) -> None:
         """Raises UserError when the method cannot learn from batches of this size."""

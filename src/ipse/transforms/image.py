@@ -7,25 +7,28 @@ device.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ipse import randomness
-from ipse.errors import UserError, unknown
+from ipse.data import Raw
+from ipse.transforms.policy import Policy
 from ipse.transforms.sees import Look
 from ipse.transforms.view import View
+from ipse.transforms.viewer import Viewer
 
 LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
-class Policy:
-    """How far strong views may go: chances in [0, 1], ranges as (low, high).
+class ImagePolicy(Policy):
+    """How far strong views of pictures may go.
 
     The defaults are those of MoCo v2 (Chen et al., 2020, arXiv:2003.04297) for colour pictures: SimCLR's (arXiv:2002.05709)
     with larger crops and milder colours.
@@ -49,54 +52,47 @@ class Policy:
     cutout: float = 0.0
     cutout_area: tuple[float, float] = (0.02, 0.33)
 
+    modality: ClassVar[str] = "image"
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "ratio": (0.01, 100.0),
+        "rotation": (0.0, 180.0),
+        "hue": (0.0, 0.5),
+        **dict.fromkeys(("brightness", "contrast", "saturation", "sigma", "noise"), (0.0, math.inf)),
+    }
+
     @staticmethod
-    def usual(channels: int, size: int) -> Policy:
+    def usual(channels: int, size: int) -> ImagePolicy:
         """The usual policy for pictures of this kind.
 
         Blur is in proportion to the size; data with one channel (digits, text, scans) is not mirrored.
         """
         blur = (0.1 * size / 224, 2.0 * size / 224)
         if channels == 3:
-            return Policy(sigma=blur)
-        return Policy(sigma=blur, flip=0.0, saturation=0.0, hue=0.0, grey=0.0)
+            return ImagePolicy(sigma=blur)
+        return ImagePolicy(sigma=blur, flip=0.0, saturation=0.0, hue=0.0, grey=0.0)
 
-    def change(self, changes: dict[str, Any]) -> Policy:
-        """This policy with other values for some fields; raises UserError for unknown names and values that make no sense."""
-        usual = {f.name: getattr(self, f.name) for f in fields(self)}
-        fitting: dict[str, Any] = {}
-        for name, value in changes.items():
-            if name not in usual:
-                raise unknown("view setting", name, usual)
-            numbers = _numbers(value, 2 if isinstance(usual[name], tuple) else 1)
-            low, high = _LIMITS.get(name, (0.0, 1.0))
-            if not numbers or not low <= numbers[0] <= numbers[-1] <= high:
-                kind, example = "a number", str(usual[name])
-                if isinstance(usual[name], tuple):
-                    kind, example = "a low and a high number", "[{}, {}]".format(*usual[name])
-                limits = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
-                raise UserError(f"view setting {name} takes {kind} {limits}, for example {name}={example}, not {value!r}")
-            fitting[name] = numbers if isinstance(usual[name], tuple) else numbers[0]
-        return replace(self, **fitting)
-
-    def weak(self) -> Policy:
+    def weak(self) -> ImagePolicy:
         """Only a mild crop and the mirror image."""
         return replace(self, crop=(0.6, 1.0), rotation=0.0, jitter=0.0, grey=0.0, blur=0.0, solarize=0.0, noise=0.0, cutout=0.0)
 
-    def of(self, look: Look) -> Policy:
-        """What this policy means for one look."""
-        base = self.weak() if look.strength == "weak" else self
-        return replace(base, **look.changes)
+
+class ImageViewer(Viewer[ImagePolicy]):
+    """Views of pictures at `size` pixels a side, laid out channels last: convolutions are faster so, on CPU and GPU."""
+
+    def __init__(self, policy: ImagePolicy, size: int):
+        self.policy, self.size = policy, size
+
+    def view(self, raw: Raw, look: Look, key: int, position: Tensor) -> View:
+        size = max(1, round(self.size * look.scale))
+        if look.strength == "none":
+            view = original(raw["x"], raw["aspect"], size)
+        else:
+            view = make_view(raw["x"], raw["aspect"], self.policy_of(look), size, key, position)
+        view.x = view.x.contiguous(memory_format=torch.channels_last)
+        return view
 
 
-_LIMITS = {  # of the settings that are no chances and no shares
-    "ratio": (0.01, 100.0),
-    "rotation": (0.0, 180.0),
-    "hue": (0.0, 0.5),
-    **dict.fromkeys(("brightness", "contrast", "saturation", "sigma", "noise"), (0.0, math.inf)),
-}
-
-
-def make_view(source: Tensor, aspect: Tensor, policy: Policy, size: int, key: int, position: Tensor) -> View:
+def make_view(source: Tensor, aspect: Tensor, policy: ImagePolicy, size: int, key: int, position: Tensor) -> View:
     """Draws one view per picture.
 
     source: (B, C, H, W) uint8, each picture squashed to H x W. aspect: (B,) width / height before that. size: side of the view
@@ -192,7 +188,7 @@ def _uniform_block(keys: list[int], counts: list[int], position: Tensor) -> list
     return list(((mix(row ^ mix(place + (key ^ 0x85EBCA6B))) >> 8).float() * 2.0**-24).split(counts, dim=1))
 
 
-def _crop(draw: _Draws, aspect: Tensor, policy: Policy) -> tuple[Tensor, Tensor]:
+def _crop(draw: _Draws, aspect: Tensor, policy: ImagePolicy) -> tuple[Tensor, Tensor]:
     """Scale and shift (B, 2) of a random crop with flips.
 
     It is the first of ten random areas and ratios that fits, else the largest crop in the middle with an allowed ratio.
@@ -223,7 +219,7 @@ def _rotation(draw: _Draws, aspect: Tensor, scale: Tensor, degrees: float) -> Te
     return torch.stack([torch.stack([cos, -sin / stretch], 1), torch.stack([sin * stretch, cos], 1)], 1)
 
 
-def _blur_sigma(draw: _Draws, policy: Policy) -> Tensor:
+def _blur_sigma(draw: _Draws, policy: ImagePolicy) -> Tensor:
     sigma = draw.between("sigma", *policy.sigma)
     return torch.where(draw("blur") < policy.blur, sigma, torch.zeros_like(sigma))
 
@@ -308,7 +304,7 @@ def _gaussian(sigma: Tensor, size: int) -> Tensor:
     return weight.div_(weight.sum(dim=2, keepdim=True))
 
 
-def _colour_maps(draw: _Draws, policy: Policy, channels: int) -> tuple[Tensor, Tensor]:
+def _colour_maps(draw: _Draws, policy: ImagePolicy, channels: int) -> tuple[Tensor, Tensor]:
     """Two matrices (B, C, C) per sample: one for a pixel's deviation from the picture's mean colour, one for that mean itself.
 
     Brightness f, saturation, hue and grey are linear in the colour. Contrast blends with the mean grey: it multiplies
@@ -367,7 +363,7 @@ def _hue(turn: Tensor) -> Tensor:
     return cos * eye + (1 - cos) / 3 + torch.sin(angle) * across
 
 
-def _cutout(draw: _Draws, x: Tensor, policy: Policy) -> Tensor:
+def _cutout(draw: _Draws, x: Tensor, policy: ImagePolicy) -> Tensor:
     """Hides a random rectangle of some pictures behind grey (random erasing, Zhong et al., 2020, arXiv:1708.04896)."""
     n = x.shape[-1]
     area = draw.between("cutout area", *policy.cutout_area)
@@ -378,15 +374,3 @@ def _cutout(draw: _Draws, x: Tensor, policy: Policy) -> Tensor:
     inside = (places - centre[:, :, None]).abs() < half[:, :, None]
     hidden = inside[:, 0, None, None, :] & inside[:, 1, None, :, None] & (draw("cutout") < policy.cutout)[:, None, None, None]
     return x.masked_fill(hidden, 0.0)
-
-
-def _numbers(value: Any, n: int) -> tuple[float, ...]:
-    """`value` as n numbers; none when it is something else. YAML reads 1e-3 as a word, so words that are numbers count."""
-    parts = value if isinstance(value, (tuple, list)) else [value]
-    if len(parts) != n or isinstance(value, (tuple, list)) != (n > 1) or any(isinstance(part, bool) for part in parts):
-        return ()
-    try:
-        numbers = tuple(float(part) for part in parts)
-    except (TypeError, ValueError):
-        return ()
-    return numbers if all(map(math.isfinite, numbers)) else ()

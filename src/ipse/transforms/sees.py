@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Look:
-    """One look at each sample: how strongly it is changed, at which share of the full size, what differs from the policy."""
+    """One look at each sample: how strongly it is changed, at which share of the full size, what differs from the policy.
+
+    Changes are settings of policies by name, of one modality alone with its name before them ("audio.noise").
+    """
 
     strength: Literal["strong", "weak", "none"] = "strong"
     scale: float = 1.0
@@ -18,9 +21,14 @@ class Look:
 
 @dataclass(frozen=True)
 class Sees:
-    """The looks a method takes at each sample."""
+    """The looks a method takes at each sample.
+
+    unit: what stands at one place of a batch. "sample": all looks are at one sample. "group": each look is at another, random
+    sample of one group (a person, a recording), and no group is twice in a batch.
+    """
 
     looks: tuple[Look, ...]
+    unit: Literal["sample", "group"] = "sample"
 
 
 def Views(n: int) -> Sees:
@@ -44,9 +52,14 @@ def MultiCrop(n_global: int = 2, n_local: int = 6, *, split: float = 0.4, local_
     return Sees((large,) * n_global + (small,) * n_local)
 
 
+def Pairs(n: int = 2) -> Sees:
+    """Strong views of n different samples of one group."""
+    return Sees((Look(),) * n, unit="group")
+
+
 def Masked() -> Sees:
     """One weak view, of which the method will hide a part."""
-    return Sees((Look("weak", changes={"crop": (0.2, 1.0)}),))
+    return Sees((Look("weak", changes={"image.crop": (0.2, 1.0)}),))
 
 
 def Original() -> Sees:

@@ -11,12 +11,12 @@ from torch import Tensor
 class View:
     """What an encoder sees of each sample, and how that came about.
 
-    x: (B, C, H, W) in [-1, 1].
-    matrix: (B, 2, 3), the affine map from a place in the view to the place in the source picture it shows; both in [-1, 1],
-    x to the right, y down.
-    colour: (B, C, C + 1), the affine map that was applied to the colours (in [-1, 1]) before clamping.
+    x: (B, ...), of the modality's form; NaN where nothing is known.
+    matrix: (B, d, d + 1), the affine map from a place in the view to the place in the source it shows; both in [-1, 1] along each
+    of d axes: of pictures x to the right and y down, of audio and series time. None of tables, which have no places.
+    colour: (B, C, C + 1), the affine map that was applied to a picture's colours (in [-1, 1]) before clamping.
     """
 
     x: Tensor
-    matrix: Tensor
-    colour: Tensor
+    matrix: Tensor | None = None
+    colour: Tensor | None = None

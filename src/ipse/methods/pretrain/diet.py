@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from ipse.data import Samples
 from ipse.losses.instance import index_cross_entropy
 from ipse.models import Encoder
 from ipse.training import Batch, Method, Recipe, Step
@@ -23,8 +24,8 @@ class DIET(Method):
         super().__init__(encoder)
         self.smoothing = smoothing
 
-    def prepare(self, samples: int) -> None:
-        self.rows = nn.Linear(self.encoder.dim, samples, bias=False)
+    def prepare(self, samples: Samples) -> None:
+        self.rows = nn.Linear(self.encoder.dim, len(samples), bias=False)
 
     def loss(self, batch: Batch) -> Step:
         (x,) = batch

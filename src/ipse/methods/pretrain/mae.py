@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ipse.data.form import shape
 from ipse.losses.masked import masked_mse
 from ipse.models import Encoder
-from ipse.models.vit import Block, sine_cosine
+from ipse.models.vit import Block, positions
 from ipse.training import Batch, Method, Recipe, Step
 from ipse.transforms import Masked
 
@@ -17,7 +18,8 @@ from ipse.transforms import Masked
 class MAE(Method):
     """Hides most patches, encodes the rest, and lets a light decoder paint what was hidden.
 
-    masked: the share that is hidden. normalize: each patch's pixels are the target after removing their mean and scale.
+    masked: the share that is hidden. normalize: what a patch holds is the target after removing its mean and scale; not of tables, whose patches
+    are single cells.
 
     He et al., CVPR 2022, arXiv:2111.06377
     """
@@ -25,7 +27,6 @@ class MAE(Method):
     sees = Masked()
     recipe = Recipe(lr=1e-3, weight_decay=0.05, warmup=0.1)
     needs_tokens = True
-    usual_encoder = "small_vit"
 
     def __init__(
         self,
@@ -39,19 +40,18 @@ class MAE(Method):
     ):
         super().__init__(encoder)
         with torch.no_grad():
-            sample = torch.zeros(1, encoder.channels, encoder.size, encoder.size)
+            sample = torch.zeros(1, *shape(encoder.form))
             patches, tokens = self.patches(sample), encoder.tokens(sample)
-        side = int(patches.shape[1] ** 0.5)
         self.adapt = nn.Linear(tokens.shape[2], width)
         self.hidden_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.register_buffer("position", sine_cosine(side, width), persistent=False)
+        self.register_buffer("position", positions(encoder.form, patches.shape[1], width), persistent=False)
         self.decoder = nn.Sequential(
             *(Block(width, heads) for _ in range(depth)), nn.LayerNorm(width), nn.Linear(width, patches.shape[2])
         )
-        self.masked, self.normalize = masked, normalize
+        self.masked, self.normalize = masked, normalize and encoder.form["modality"] != "table"
 
     def patches(self, x: Tensor) -> Tensor:
-        """The pixels of each patch, in the order of the encoder's tokens: (B, N, P)."""
+        """What each patch holds, in the order of the encoder's tokens: (B, N, P)."""
         encoder: Any = self.encoder
         out: Tensor = encoder.patches(x)
         return out

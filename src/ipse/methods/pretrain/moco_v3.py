@@ -24,7 +24,7 @@ class MoCoV3(Method):
 
     sees = TwoViews(asymmetric=True)
     recipe = Recipe(lr=1.5e-4, weight_decay=0.1, warmup=0.13)
-    usual_encoder = "small_vit"
+    transformer = True
 
     def __init__(
         self,
