@@ -9,12 +9,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks import encoders, memory, peer, throughput, views
+from benchmarks import encoders, memory, peer, throughput, views, views_audio, views_series, views_table
 from benchmarks.timing import Figures, machine
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "benchmarks" / "results.json", ROOT / "docs" / "benchmarks.md"
-ALL: dict[str, ModuleType] = {"views": views, "throughput": throughput, "memory": memory, "peer": peer, "encoders": encoders}
+ALL: dict[str, ModuleType] = {
+    "views": views,
+    "views-audio": views_audio,
+    "views-series": views_series,
+    "views-table": views_table,
+    "throughput": throughput,
+    "memory": memory,
+    "peer": peer,
+    "encoders": encoders,
+}
 
 
 def page(results: Figures) -> str:

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from benchmarks.timing import Figures
 from ipse import models
-from ipse.data import Images, open_data
+from ipse.data import Images, form, open_data
 from ipse.methods.pretrain.simclr import SimCLR
 from ipse.metrics import knn_accuracy
 from ipse.metrics.embedding import embeddings
 from ipse.optim import build, parameter_groups
 from ipse.training import Feed
-from ipse.transforms import Policy
+from ipse.transforms import viewer
 
 LR, WARMUP, BATCH = 1e-3, 50, 256
 CANDIDATES: Mapping[str, tuple[str, dict[str, Any]]] = {
@@ -34,9 +34,9 @@ class Learner:
 
     def __init__(self, name: str, options: dict[str, Any], train: Images):
         torch.manual_seed(0)
-        self.method = SimCLR(models.create(name, 3, 32, **options)).to(memory_format=torch.channels_last)
+        self.method = SimCLR(models.create(name, form.image(3, 32), **options)).to(memory_format=torch.channels_last)
         self.optimizer = build("adamw", parameter_groups(self.method, 1e-4), LR)
-        self.feed = Feed(train, self.method.sees, Policy.usual(3, 32), 32, BATCH, 0)
+        self.feed = Feed(train, self.method.sees, viewer(form.image(3, 32)), BATCH, 0)
         self.seconds, self.step = 0.0, 0
 
     def learn(self, until: float) -> None:
@@ -69,13 +69,13 @@ def measure(minutes: tuple[float, ...] = (3, 10), turn: float = 30, bank: int = 
                 learner.learn(spent)
         for title, learner in learners.items():
             figures[title]["knn"][f"{end:g}"] = judge(learner.method.encoder, train, test, bank, asked)
-            figures[title]["images_per_second"] = learner.step * BATCH / learner.seconds
+            figures[title]["samples_per_second"] = learner.step * BATCH / learner.seconds
     return figures
 
 
 def judge(encoder: models.Encoder, train: Images, test: Images, bank: int, asked: int) -> float:
     parts = [part.subset(torch.arange(min(n, len(part)))) for part, n in ((train, bank), (test, asked))]
-    z: list[Tensor] = [embeddings(encoder, part, 32) for part in parts]
+    z: list[Tensor] = [embeddings(encoder, part) for part in parts]
     y = [torch.as_tensor(part.y) for part in parts]
     return knn_accuracy(z[0], y[0], z[1], y[1])
 
@@ -85,7 +85,7 @@ def render(figures: Figures) -> str:
     head = ["encoder", "parameters", "dimensions", "images per second", *(f"kNN after {t} min" for t in times)]
     lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
     lines += [
-        f"| {title} | {f['parameters']:,} | {f['dim']} | {f['images_per_second']:,.0f} | "
+        f"| {title} | {f['parameters']:,} | {f['dim']} | {f['samples_per_second']:,.0f} | "
         + " | ".join(f"{100 * f['knn'][t]:.1f} %" for t in times)
         + " |"
         for title, f in figures.items()

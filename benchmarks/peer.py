@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader
 from benchmarks.timing import Figures
 from benchmarks.views import Pairs
 from ipse import models
-from ipse.data import Images, open_data
+from ipse.data import Images, form, open_data
 from ipse.methods.pretrain.simclr import SimCLR
 from ipse.metrics import knn_accuracy
 from ipse.optim.schedules import constant
 from ipse.training import Feed, Plan, fit
-from ipse.transforms import Policy
+from ipse.transforms.image import ImagePolicy, ImageViewer
 
 TEMPERATURE, LR, DECAY, HIDDEN, WIDTH = 0.2, 1e-3, 1e-4, 2048, 128
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])  # lightly's
@@ -54,7 +54,7 @@ class Curve:
 
     def figures(self) -> Figures:
         last = self.accuracy[-1]
-        return {"images_per_second": last["images"] / last["seconds"], "curve": self.accuracy}
+        return {"samples_per_second": last["images"] / last["seconds"], "curve": self.accuracy}
 
 
 class _Counter:
@@ -73,11 +73,11 @@ class _Counter:
 
 def by_ipse(train: Images, test: Images, batch: int, seconds: float, points: int) -> Figures:
     torch.manual_seed(0)
-    method = SimCLR(models.create("small_conv"), temperature=TEMPERATURE, hidden=HIDDEN, width=WIDTH)
-    policy = Policy(crop=(0.08, 1.0), brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, blur=0.0)
+    method = SimCLR(models.create("small_conv", form.image()), temperature=TEMPERATURE, hidden=HIDDEN, width=WIDTH)
+    policy = ImagePolicy(crop=(0.08, 1.0), brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, blur=0.0)
     curve = Curve(seconds, points, lambda: judge(method.encoder, train, test, OURS, OURS))
     feed, plan = (
-        Feed(train, method.sees, policy, 32, batch, 0),
+        Feed(train, method.sees, ImageViewer(policy, 32), batch, 0),
         Plan(lr=LR, schedule=constant, steps=2000, weight_decay=DECAY, warmup=0),
     )
     with suppress(_Enough):
@@ -90,7 +90,7 @@ def by_lightly(train: Images, test: Images, batch: int, seconds: float, points: 
     from lightly.models.modules import SimCLRProjectionHead
 
     torch.manual_seed(0)
-    encoder = models.create("small_conv")
+    encoder = models.create("small_conv", form.image())
     model = nn.Sequential(encoder, SimCLRProjectionHead(encoder.dim, HIDDEN, WIDTH))
     loader = DataLoader(
         Pairs(torch.from_numpy(train.x), 32, gaussian_blur=0.0),
@@ -141,7 +141,7 @@ def render(figures: Figures) -> str:
     head = [f"kNN after {figures['ipse']['curve'][i]['seconds']:.0f} s" for i in points]
     lines = ["| | images per second | " + " | ".join(head) + " |", "|---|---:|" + "---:|" * len(head)]
     lines += [
-        f"| {name} | {f['images_per_second']:,.0f} | " + " | ".join(f"{100 * p['knn']:.1f} %" for p in f["curve"]) + " |"
+        f"| {name} | {f['samples_per_second']:,.0f} | " + " | ".join(f"{100 * p['knn']:.1f} %" for p in f["curve"]) + " |"
         for name, f in figures.items()
     ]
     return "\n".join(lines)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
@@ -29,6 +30,30 @@ def side_by_side(contestants: Mapping[str, tuple[int, Callable[[], Any]]], round
                 calls += 1
             rates[name].append(items * calls / (time.perf_counter() - start))
     return {name: spread(values) for name, values in rates.items()}
+
+
+def beside(
+    contestants: Mapping[str, tuple[int, Callable[[], Any]]], rounds: int, seconds: float, absent: Sequence[str] = ()
+) -> Figures:
+    """What `side_by_side` gives, and the packages that could not take part."""
+    return {"rates": side_by_side(contestants, rounds, seconds), "absent": list(absent)}
+
+
+def against(figures: Figures) -> str:
+    """A table of what `beside` gives; every other contestant with how many times as fast the first is."""
+    rates: dict[str, Figures] = figures["rates"]
+    first = next(iter(rates))
+    lines = [f"| | views per second | {first} is so many times this |", "|---|---:|---:|"]
+    for name, rate in rates.items():
+        times = "" if name.startswith(first) else f"**{rates[first]['median'] / rate['median']:.1f}**"
+        lines.append(f"| {name} | {show(rate)} | {times} |")
+    lines += [f"\nNot measured: {name} is not installed (`pip install 'ipse[bench]'`)." for name in figures["absent"]]
+    return "\n".join(lines)
+
+
+def without(*packages: str) -> list[str]:
+    """Which of the packages are not installed."""
+    return [name for name in packages if find_spec(name) is None]
 
 
 def spread(values: list[float]) -> Figures:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.timing import Figures, show, side_by_side
-from ipse.transforms import Policy, make_view
+from ipse.transforms.image import ImagePolicy, make_view
 
 # The defaults of lightly's SimCLRTransform: crops of 8 to 100 %, jitter 0.8 / 0.8 / 0.8 / 0.2 with chance 0.8, grey 0.2, blur 0.5.
 CROP, JITTER, HUE, SIGMA = (0.08, 1.0), 0.8, 0.2, (0.1, 2.0)
@@ -26,7 +26,9 @@ def pictures(n: int, size: int) -> Tensor:
 
 
 def ours(x: Tensor, size: int, solarize: float = 0.0) -> Callable[[], Any]:
-    policy = Policy(crop=CROP, brightness=JITTER, contrast=JITTER, saturation=JITTER, hue=HUE, sigma=SIGMA, solarize=solarize)
+    policy = ImagePolicy(
+        crop=CROP, brightness=JITTER, contrast=JITTER, saturation=JITTER, hue=HUE, sigma=SIGMA, solarize=solarize
+    )
     aspect, position = torch.ones(len(x)), torch.arange(len(x))
     return lambda: make_view(x, aspect, policy, size, 0, position)
 

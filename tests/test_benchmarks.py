@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,11 +28,41 @@ def test_views() -> None:
     assert all(name in text for name in ("| ipse |", "| kornia |", "ipse is so many times lightly"))
 
 
-def test_throughput() -> None:
+def test_views_of_recordings() -> None:
+    pytest.importorskip("audiomentations")
+    if find_spec("torch_audiomentations") is None:
+        pytest.skip("torch_audiomentations is not installed")
+    from benchmarks import views_audio
+
+    text = views_audio.render(views_audio.measure(batch=8, samples=1600, rounds=1, seconds=0.0))
+    assert all(f"| {name}" in text for name in ("ipse |", "audiomentations, 2 workers", "torch-audiomentations, whole batch"))
+
+
+def test_views_of_series_and_rows() -> None:
+    pytest.importorskip("tsaug")
+    from benchmarks import views_series, views_table
+
+    text = views_series.render(views_series.measure(batch=8, length=32, rounds=1, seconds=0.0, peers=2))
+    assert all(f"| {name} |" in text for name in ("ipse", "tsaug, series by series", "tsaug, whole batch"))
+    assert "| numpy, row by row |" in views_table.render(views_table.measure(batch=8, columns=4, rounds=1, seconds=0.0))
+
+
+def test_a_peer_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import views_series
+
+    monkeypatch.setattr(views_series, "without", lambda *packages: list(packages))
+    text = views_series.render(views_series.measure(batch=2, length=8, rounds=1, seconds=0.0))
+    assert text.endswith("Not measured: tsaug is not installed (`pip install 'ipse[bench]'`).")
+
+
+@pytest.mark.parametrize("kind", ["image", "audio", "series", "table"])
+def test_throughput(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks import throughput
 
-    figures = throughput.measure(batch=8, steps=2, rounds=1)
-    assert figures["share"]["median"] > 0
+    encoder, batch, _ = throughput.KINDS[kind]
+    monkeypatch.setitem(throughput.KINDS, kind, (encoder, batch, 1))
+    figures = throughput.measure((kind,), most=4, steps=1, rounds=1)
+    assert figures[kind]["share"]["median"] > 0
     assert "**share**" in throughput.render(figures)
 
 
@@ -83,5 +114,5 @@ def test_the_page_has_every_part_and_says_what_was_not_measured() -> None:
     from benchmarks import __main__
 
     text = __main__.page({"machine": {"threads": 2, "instructions": ["avx2"], "torch": "2.6"}})
-    assert text.count("Not measured yet.") == 5
+    assert text.count("Not measured yet.") == 8
     assert "2 processor cores (avx2)" in text
