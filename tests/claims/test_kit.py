@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ipse
-from ipse.claims import pictures, pretrained, probe
+from ipse.claims import exercises, few_labels, pictures, pretrained, probe, watch
 from ipse.claims.harness import kit
 from ipse.errors import UserError
 
@@ -59,6 +59,33 @@ def test_parts_of_a_data_set_stay_apart(monkeypatch: pytest.MonkeyPatch, tmp_pat
         pictures("small", 10, 21, seed=3)
 
 
+def test_people_who_exercise_are_learned_from_or_tested_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with monkeypatch.context() as elsewhere, pytest.raises(UserError, match="needs the smartwatch recordings"):
+        elsewhere.setenv("IPSE_DATA", str(tmp_path / "none"))
+        watch()
+    lengths, exercise = np.tile([40, 61], 10), np.tile([0, 1], 10)  # ten people did one recording of each of two exercises
+    person = np.repeat(np.arange(1, 11), 2)
+    x = np.repeat(person, lengths)[:, None] + np.zeros((1, 6)) + 0.1 * np.sin(np.arange(lengths.sum()))[:, None]
+    (tmp_path / "watch").mkdir()
+    np.savez(tmp_path / "watch" / "data.npz", x=x, lengths=lengths, y=exercise, subject=person, classes=np.array(["a", "b"]))
+    monkeypatch.setenv("IPSE_DATA", str(tmp_path))
+    assert [one.shape for one in watch()[0][:2]] == [(6, 20), (6, 30)]
+    data = exercises(0, length=10)
+    assert data.test is not None
+    assert (len(data.train), len(data.test), data.form["length"], data.form["channels"]) == (6 * 5, 4 * 5, 10, 6)
+    assert data.train.group is not None
+    assert np.bincount(data.train.group).tolist() == [2, 3] * 6
+    assert data.train.form == data.test.form
+    means = [np.round(part.read(np.arange(len(part)))["x"].mean(dim=(1, 2)).numpy(), 1) for part in (data.train, data.test)]
+    assert not {*means[0].tolist()} & {*means[1].tolist()}, "a person is in both parts"
+    people = exercises(0, length=10, channels=3, by="person")
+    assert people.form["channels"] == 3
+    assert people.train.group is not None
+    assert np.unique(people.train.group, return_counts=True)[1].tolist() == [5] * 6
+    few = few_labels(data, 2, seed=1)
+    assert np.bincount(few.train.y + 1).tolist() == [26, 2, 2]
+
+
 def test_an_encoder_learns_is_judged_and_leaves_nothing(told: list[str]) -> None:
     data = pictures("digits", 60, 30, seed=0)
     run, same, other = (pretrained(data, seed, **WORDS) for seed in (0, 0, 1))
@@ -81,7 +108,7 @@ def test_an_encoder_learns_is_judged_and_leaves_nothing(told: list[str]) -> None
 def test_an_encoder_is_the_one_that_the_public_function_teaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("ipse.jobs.closing.close", lambda run, data, quiet: run)  # judges and reports: changes no encoder
     data = pictures("digits", 60, 30, seed=0)
-    public = ipse.pretrain((data.train.x, data.train.y), out=tmp_path / "run", seed=3, quiet=True, tensorboard=False, **WORDS)
+    public = ipse.pretrain(data, out=tmp_path / "run", seed=3, quiet=True, tensorboard=False, **WORDS)
     run = pretrained(data, 3, **WORDS)
     assert (run.path / "encoder.safetensors").read_bytes() == (public.path / "encoder.safetensors").read_bytes()
     assert {k: v for k, v in run.config.items() if k != "command"} == {k: v for k, v in public.config.items() if k != "command"}

@@ -6,6 +6,6 @@ seed by calling what everybody else calls.
 """
 
 from ipse.claims.harness.claim import Claim
-from ipse.claims.harness.kit import pictures, pretrained, probe
+from ipse.claims.harness.kit import exercises, few_labels, pictures, pretrained, probe, taught, watch
 
-__all__ = ["Claim", "pictures", "pretrained", "probe"]
+__all__ = ["Claim", "exercises", "few_labels", "pictures", "pretrained", "probe", "taught", "watch"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ipse.claims import Claim, pictures, probe
 
 if TYPE_CHECKING:
-    from ipse.data import Data, Images
+    from ipse.data import Data
     from ipse.training import Batch, Feed
 
 CLAIM = Claim(
@@ -41,12 +41,13 @@ def run(seed: int, long: bool) -> dict[str, float]:
 
 def _grey(data: Data) -> Data:
     """The same pictures with one channel."""
-    from ipse.data import open_data
+    from ipse.data import Images, open_data
 
     def one_channel(part: Images) -> Data:
         return open_data((part.x.mean(axis=1, keepdims=True).round().astype("uint8"), part.y), size=28)
 
-    assert data.test is not None
+    assert isinstance(data.train, Images)
+    assert isinstance(data.test, Images)
     return replace(one_channel(data.train), test=one_channel(data.test).train)
 
 
@@ -58,9 +59,10 @@ def _learned(tasks: list[Data], steps: int, seed: int, schedule: Callable[[int],
     from ipse.methods.pretrain.mae import MAE
     from ipse.models import create
     from ipse.training import Feed, Plan, fit
-    from ipse.transforms import Policy
+    from ipse.transforms import viewer
 
-    feeds = [Feed(task.train, MAE.sees, Policy.usual(1, 28), 28, 128, seed) for task in tasks]
+    eye = viewer(tasks[0].form)
+    feeds = [Feed(task.train, MAE.sees, eye, 128, seed) for task in tasks]
 
     class Stream(Feed):
         """One task after the other; every twentieth batch is of an earlier one."""
@@ -72,8 +74,8 @@ def _learned(tasks: list[Data], steps: int, seed: int, schedule: Callable[[int],
             return (self.batch(step, steps_in_all) for step in range(start, steps_in_all))
 
     torch.manual_seed(seed)
-    method = MAE(create("tiny_vit", 1, 28))
-    stream = Stream(tasks[0].train, MAE.sees, Policy.usual(1, 28), 28, 128, seed)
+    method = MAE(create("tiny_vit", tasks[0].form))
+    stream = Stream(tasks[0].train, MAE.sees, eye, 128, seed)
     plan = Plan(lr=1e-3, schedule=lambda total, warmup: schedule, steps=steps * len(tasks))
     fit(Fabric(accelerator="cpu", devices=1), method, stream, plan)
     return [probe(method.encoder.eval(), task, "linear")["linear"] for task in tasks]

@@ -24,7 +24,7 @@ def run(seed: int, long: bool) -> dict[str, float]:
     def learned(*plus: str) -> tuple[float, float]:
         learned = pretrained(data, seed, method="simclr", plus=plus, steps=1500 if long else 80)
         encoder = learned.encoder
-        return geometric_mean_lid(embeddings(encoder, test, encoder.size)), probe(encoder, data, "knn")["knn"]
+        return geometric_mean_lid(embeddings(encoder, test)), probe(encoder, data, "knn")["knn"]
 
     (ours, knn), (without, knn_without) = learned("ldreg"), learned()
     return {"with LDReg": ours, "without": without, "kNN with LDReg": knn, "kNN without": knn_without}

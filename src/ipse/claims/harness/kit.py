@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ipse.errors import UserError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ipse import Run
     from ipse.data import Data
     from ipse.models import Encoder
@@ -29,23 +31,78 @@ def pictures(name: str, train: int, test: int, seed: int) -> Data:
     Each part is drawn from the data set's own; both, without a sample in common, from the one part of a data set that has no
     other. Raises UserError when there are not as many.
     """
-    import numpy as np
-
     from ipse.data import open_data
 
-    data = open_data(name)
+    return drawn(open_data(name), train, test, seed)
+
+
+def drawn(data: Data, train: int, test: int, seed: int) -> Data:
+    """So many samples of data that is open, as `pictures` draws them."""
+    import numpy as np
+
     chance = np.random.default_rng(seed)
     held = data.train if data.test is None else data.test
     fit = chance.permutation(len(data.train))
     aside = fit[train:] if data.test is None else chance.permutation(len(held))
     if len(fit) < train or len(aside) < test:
-        raise UserError(f"{name} has no {train} samples to learn from and {test} more to test on")
+        raise UserError(f"{data.name} has no {train} samples to learn from and {test} more to test on")
     key = f"{data.key}-{train}-{test}-{seed}"
     return replace(data, train=data.train.subset(np.sort(fit[:train])), test=held.subset(np.sort(aside[:test])), key=key)
 
 
-def pretrained(data: Data, seed: int, **words: Any) -> Run:
+def exercises(seed: int, length: int = 100, channels: int = 6, by: str = "recording") -> Data:
+    """Windows of a smartwatch's accelerations and turning rates at 25 Hz, labelled by exercise (`watch`: 10 people, 7 exercises).
+
+    Six people to learn from and the four others to test on, drawn anew for every seed. A window's group is its recording, of one
+    exercise, or the "person". channels: 3 for the accelerations alone. Raises UserError where the recordings are not at hand.
+    """
+    import numpy as np
+
+    from ipse.data import open_data
+
+    recordings, exercise, person = watch()
+    tested = np.random.default_rng(seed).permutation(np.unique(person))[:4]
+
+    def part(places: NDArray[Any], **words: Any) -> Data:
+        opened = open_data(([recordings[i][:channels] for i in places], exercise[places]), modality="series", **words)
+        if by == "person" and opened.train.group is not None:
+            opened.train.group = person[places][opened.train.group]
+        return opened
+
+    train = part(np.flatnonzero(~np.isin(person, tested)), size=length)
+    test = part(np.flatnonzero(np.isin(person, tested)), form=train.form)
+    return replace(train, name="watch", test=test.train, key=f"{train.key}-{test.key}")
+
+
+def watch() -> tuple[list[NDArray[Any]], NDArray[Any], NDArray[Any]]:
+    """The recordings of `watch`, (6, T) at 25 Hz each, what exercise each is of and who did it."""
+    import numpy as np
+
+    from ipse.data.cache import data_folder
+
+    path = data_folder() / "watch" / "data.npz"
+    if not path.is_file():
+        raise UserError(f"the claim needs the smartwatch recordings of seglearn in {path}")
+    with np.load(path) as kept:
+        parts = np.split(kept["x"], np.cumsum(kept["lengths"])[:-1])
+        halved = [one[: len(one) // 2 * 2].reshape(-1, 2, 6).mean(axis=1).T for one in parts]
+        return halved, kept["classes"][kept["y"]], kept["subject"]
+
+
+def few_labels(data: Data, each: int, seed: int) -> Data:
+    """The same data with the labels of so many training samples of each class, drawn anew for every seed, and none of the others."""
+    import numpy as np
+
+    y = data.train.y
+    order = np.random.default_rng(seed).permutation(len(y))
+    kept = np.concatenate([order[y[order] == c][:each] for c in range(len(data.classes))])
+    return replace(data, train=data.train.relabelled(np.where(np.isin(np.arange(len(y)), kept), y, -1)))
+
+
+def pretrained(data: Data, seed: int, *, options: Any = None, **words: Any) -> Run:
     """An encoder that learned from the training part of the data, as `ipse.pretrain(..., **words)` teaches it.
+
+    options: of the encoder, such as its width and depth, where its usual sizes are too much for a miniature.
 
     The run is not judged and has no report, which would take longer than a miniature learns: `probe` judges it. Its folder is a
     temporary one, which vanishes with the run. `run.encoder` is what was learned, `run.history()` the numbers on the way.
@@ -58,18 +115,29 @@ def pretrained(data: Data, seed: int, **words: Any) -> Run:
     from ipse.training import processes
 
     told.get()(" ".join(f"{value}" if name == "method" else f"{name}={value}" for name, value in words.items()))
-    images = data.train
-    words |= {"data": (images.x, images.y) if images.labelled else images.x, "seed": seed, "tensorboard": False}
+    words |= {"data": replace(data, test=None), "seed": seed, "tensorboard": False}
     usual = {name: p.default for name, p in inspect.signature(pretrain).parameters.items()}
     if wrong := words.keys() - usual.keys():
         raise TypeError(f"ipse.pretrain takes no {wrong.pop()!r}")
     every = {name: value for name, value in (usual | words).items() if name not in ("out", "resume", "quiet")}
     opened, config = settle(every, given(every))
+    config["encoder_options"] = config["encoder_options"] | (options or {})
     run = Run(Path(tempfile.mkdtemp(prefix="ipse-claim-")))
     weakref.finalize(run, shutil.rmtree, run.path, ignore_errors=True)
     (run.path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     processes.run(train, config["devices"], config["precision"], config, run.path, opened.train, False, True)
     return run
+
+
+def taught(run: Run, data: Data) -> Any:
+    """The whole method of a run by `pretrained` as it ended, with what is not kept with the encoder: its quantisers and heads."""
+    from ipse.jobs.settings import build
+    from ipse.training import state
+
+    method = build(run.config, data.train)
+    tensors = state.read(run.state).tensors
+    method.load_state_dict({name.removeprefix("method."): x for name, x in tensors.items() if name.startswith("method.")})
+    return method.eval()
 
 
 def probe(model: Run | Encoder, data: Data, *measures: str) -> dict[str, float]:
