@@ -273,6 +273,18 @@ class TestLooks:
     def test_what_concerns_pictures_is_not_heard(self):
         assert {AudioPolicy().of(look) for look in TwoViews(asymmetric=True).looks} == {AudioPolicy()}
 
+    @pytest.mark.parametrize("speed", [(1.0, 1.0), (0.8, 1.2)])
+    def test_crops_of_different_parts_do_not_overlap(self, speed):
+        """A ramp tells which sample of the source is heard."""
+        source = torch.arange(4000, dtype=torch.int16).expand(64, -1)
+        halves = [
+            seen(source, replace(STILL, crop=(0.3, 0.5), speed=speed, part=part), key=key).x * 32768
+            for key, part in enumerate([(0.0, 0.5), (0.5, 1.0)])
+        ]
+        first, second = halves
+        assert first[~first.isnan()].max() < 2000 <= second[~second.isnan()].min() + 1e-2
+        assert ((~first.isnan()).sum(1) >= 0.3 * 4000 / speed[1] - 1).all()
+
     def test_weak_views_are_crops_and_gains(self):
         weak, strong = (AudioPolicy().of(look) for look in WeakStrong().looks)
         assert strong == AudioPolicy()

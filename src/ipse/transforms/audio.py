@@ -37,6 +37,7 @@ class AudioPolicy(Policy):
     """
 
     crop: tuple[float, float] = (0.6, 1.0)  # share of the clip
+    part: tuple[float, float] = (0.0, 1.0)  # where in the clip the crop is taken from
     speed: tuple[float, float] = (0.9, 1.1)
     gain: tuple[float, float] = (-6.0, 6.0)  # dB
     noise: float = 0.5
@@ -166,10 +167,11 @@ class _Draws:
 
 def _crop(draw: _Draws, length: Tensor, policy: AudioPolicy, samples: int) -> tuple[Tensor, Tensor, Tensor]:
     """Speed, first sample of the source (B,), and how many samples the view has: whole, (B,), 0 only where the clip has none."""
-    speed, most = draw("speed", policy.speed), (length - 1).clamp(min=0)
+    first, end = ((length * share).floor() for share in policy.part)
+    speed, most = draw("speed", policy.speed), (end - first - 1).clamp(min=0)
     shown = (draw("crop", policy.crop) * length).maximum(length.clamp(max=_SHORTEST))
     n = (shown / speed).floor().minimum((most / speed).floor() + 1).clamp(min=1, max=samples)
-    start = draw("place") * (most - (n - 1) * speed).clamp(min=0)
+    start = first + draw("place") * (most - (n - 1) * speed).clamp(min=0)
     if policy.speed == (1.0, 1.0):
         start = start.floor()
     return speed, start, n.long() * (length > 0)

@@ -20,6 +20,8 @@ from ipse.transforms import Look, Sees
 class NTXentAM(Method):
     """Finds the other crop of an utterance among those of all others, where it must win by a margin of cosine similarity.
 
+    The crops of an utterance do not overlap: one is of its first half, the other of its second. Of other data they are any crops.
+
     symmetric: crops of both kinds are anchors and negatives; otherwise the first are found among the second.  queue: instead of the
     batch, so many earlier embeddings of each view by a slowly moving teacher are the negatives, as in MoCo; its decay is `decay`.
     margin_warmup: the share of the run in which the margin rises from 0 by half a cosine.
@@ -27,7 +29,7 @@ class NTXentAM(Method):
     Lepage & Dehak, Odyssey 2024, arXiv:2404.14913
     """
 
-    sees = Sees((Look(changes={"crop": (0.3, 0.5)}),) * 2)
+    sees = Sees(tuple(Look(changes={"crop": (0.3, 0.5), "audio.part": half}) for half in ((0.0, 0.5), (0.5, 1.0))))
     recipe = Recipe(lr=1e-3, weight_decay=1e-4)
     queues: Tensor
 
