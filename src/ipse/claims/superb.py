@@ -14,14 +14,15 @@ CLAIM = Claim(
     ),
     setting=(
         "Mandarin syllables, 1,000 clips to learn from, 600 to test on; HuBERT with mel_transformer (width 96, depth "
-        "3), 250 steps of batch 32 at lr 1e-3"
+        "3), 800 steps of batch 32 at lr 1e-3"
     ),
     measure="mean accuracy over initial, tone and speaker",
     unit="%",
     seeds=3,
     tried=(
         "Both sides have the same heads with the learning rate chosen for each. Seen before with 3 steps of seed 0: 75.3 "
-        "against 71.8 % of filter banks, so an encoder that has learned nothing yet is ahead of them; it is the baseline."
+        "against 71.8 % of filter banks, so an encoder that has learned nothing yet is ahead of them; it is the baseline. With "
+        "250 steps: -0.4 points [-3.5, 2.7], not shown."
     ),
 )
 
@@ -31,7 +32,7 @@ def run(seed: int, long: bool) -> dict[str, float]:
 
     labels = ("initial", "tone", "speaker")
     tasks = recordings("mandarin-syllables", 1000, 600, seed, *labels, size=0.4)
-    words = {"encoder": "mel_transformer", "batch_size": 32, "steps": 4000 if long else 250, "lr": 1e-3}
+    words = {"encoder": "mel_transformer", "batch_size": 32, "steps": 4000 if long else 800, "lr": 1e-3}
     options: dict[str, Any] = {"width": 96, "depth": 3, "n_mels": 40}
     settings = {"clusters": [50], "span": 5}
     same = {"method": "hubert", "options": options, "set": settings}
