@@ -123,8 +123,10 @@ def test_random_state(digits: tuple[np.ndarray, np.ndarray], fitted: ipse.Encode
     assert not np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("shape", [(20, 64), (20, 8, 8), (20, 3, 8, 8)])
+@pytest.mark.parametrize(
+    ("shape", "value"),
+    [((20, 64), np.inf), ((20, 8, 8), np.nan), ((20, 8, 8), np.inf), ((20, 3, 8, 8), np.nan), ((20, 3, 8, 8), np.inf)],
+)
 def test_values_that_are_not_finite(fitted: ipse.Encoder, value: float, shape: tuple[int, ...]) -> None:
     x = np.zeros(shape)
     x[3, 2] = value
