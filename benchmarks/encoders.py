@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.timing import Figures
 from ipse import models
-from ipse.data import Images, form, open_data
+from ipse.data import Samples, form, open_data
 from ipse.methods.pretrain.simclr import SimCLR
 from ipse.metrics import knn_accuracy
 from ipse.metrics.embedding import embeddings
@@ -32,7 +32,7 @@ CANDIDATES: Mapping[str, tuple[str, dict[str, Any]]] = {
 class Learner:
     """One candidate: it learns in turns with the others, and its clock runs only while it does."""
 
-    def __init__(self, name: str, options: dict[str, Any], train: Images):
+    def __init__(self, name: str, options: dict[str, Any], train: Samples):
         torch.manual_seed(0)
         self.method = SimCLR(models.create(name, form.image(3, 32), **options)).to(memory_format=torch.channels_last)
         self.optimizer = build("adamw", parameter_groups(self.method, 1e-4), LR)
@@ -73,7 +73,7 @@ def measure(minutes: tuple[float, ...] = (3, 10), turn: float = 30, bank: int = 
     return figures
 
 
-def judge(encoder: models.Encoder, train: Images, test: Images, bank: int, asked: int) -> float:
+def judge(encoder: models.Encoder, train: Samples, test: Samples, bank: int, asked: int) -> float:
     parts = [part.subset(torch.arange(min(n, len(part)))) for part, n in ((train, bank), (test, asked))]
     z: list[Tensor] = [embeddings(encoder, part) for part in parts]
     y = [torch.as_tensor(part.y) for part in parts]

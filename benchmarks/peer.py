@@ -130,7 +130,8 @@ def judge(encoder: nn.Module, train: Images, test: Images, mean: Tensor, std: Te
 
 def measure(seconds: float = 60, samples: int = 10_000, batch: int = 256, points: int = 4) -> Figures:
     data = open_data("cifar10")
-    assert data.test is not None
+    assert isinstance(data.train, Images)
+    assert isinstance(data.test, Images)
     train, test = (Images(i.x[:n].copy(), i.y[:n]) for i, n in ((data.train, samples), (data.test, max(100, samples // 5))))
     ipse, lightly = by_ipse(train, test, batch, seconds, points), by_lightly(train, test, batch, seconds, points)
     return {"ipse": ipse, "lightly": lightly}

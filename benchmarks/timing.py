@@ -51,7 +51,7 @@ def against(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def without(*packages: str) -> list[str]:
+def missing(*packages: str) -> list[str]:
     """Which of the packages are not installed."""
     return [name for name in packages if find_spec(name) is None]
 

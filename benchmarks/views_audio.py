@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.timing import Figures, against, beside, without
+from benchmarks.timing import Figures, against, beside, missing
 from ipse import randomness
 from ipse.data.form import RATE
 from ipse.transforms import Look
@@ -128,7 +128,7 @@ def measure(batch: int = 256, samples: int = RATE, rounds: int = 5, seconds: flo
         "ipse": (n, ours(x, samples, SHARED, bank=False)),
         "ipse, its usual views": (n, ours(x, samples, AudioPolicy(), bank=True)),
     }
-    absent = without("audiomentations", "torch_audiomentations")
+    absent = missing("audiomentations", "torch_audiomentations")
     if "audiomentations" not in absent:
         contestants["audiomentations, 1 process"] = n, audiomentations(x, samples, 0)
         contestants["audiomentations, 2 workers"] = n, audiomentations(x, samples, 2)

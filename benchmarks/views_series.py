@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.timing import Figures, against, beside, without
+from benchmarks.timing import Figures, against, beside, missing
 from ipse import randomness
 from ipse.transforms import Look
 from ipse.transforms.series import SeriesPolicy, SeriesViewer
@@ -60,7 +60,7 @@ def measure(
 ) -> Figures:
     """Views per second. `peers`: how many series go to tsaug series by series per call; its rate does not depend on it."""
     x = waves(batch, channels, length)
-    some, absent = x[:peers], without("tsaug")
+    some, absent = x[:peers], missing("tsaug")
     contestants = {"ipse": (len(x), ours(x, SHARED)), "ipse, its usual views": (len(x), ours(x, SeriesPolicy()))}
     if not absent:
         contestants["tsaug, series by series"] = len(some), tsaug(some, whole=False)

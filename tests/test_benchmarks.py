@@ -50,7 +50,7 @@ def test_views_of_series_and_rows() -> None:
 def test_a_peer_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks import views_series
 
-    monkeypatch.setattr(views_series, "without", lambda *packages: list(packages))
+    monkeypatch.setattr(views_series, "missing", lambda *packages: list(packages))
     text = views_series.render(views_series.measure(batch=2, length=8, rounds=1, seconds=0.0))
     assert text.endswith("Not measured: tsaug is not installed (`pip install 'ipse[bench]'`).")
 

@@ -11,7 +11,6 @@ digits. Blocks that install something or call pytest or make are left out: `.ci/
 
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
 import shutil
@@ -31,6 +30,7 @@ import yaml
 
 import ipse.claims
 from ipse import cli, papers
+from ipse.jobs.names import settings_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]}
@@ -225,13 +225,21 @@ METHODS = [paper.key for paper in papers.everything().values() if paper.role == 
 def test_every_setting_stands_on_a_page_with_its_default(key: str) -> None:
     """On that of pre-training where the method is for every kind of data, else on those of its kinds."""
     method = papers.load(key, "method")
-    settings = {p.name: p.default for p in inspect.signature(method.__init__).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    settings = {n: list(s.default) if isinstance(s.default, tuple) else s.default for n, s in settings_of(method).items()}
     for name in [f"data/{KINDS[kind]}" for kind in method.modalities] or ["jobs/pretrain"]:
-        row = re.search(rf"^\| `{key}` \| (.*)$", PAGES[f"docs/{name}.md"].read_text(encoding="utf-8"), re.MULTILINE)
-        assert row, f"no row for {key} on {name}"
-        shown = {setting: yaml.safe_load(value) for setting, value in re.findall(r"`(\w+)=([^`]*)`", row[1])}
+        shown = settings_shown(key, f"docs/{name}.md")
         assert list(shown) == list(settings)
-        assert shown == {n: list(value) if isinstance(value, tuple) else value for n, value in settings.items()}
+        assert shown == settings
+
+
+def settings_shown(key: str, page: str) -> dict[str, Any]:
+    """Those in the row of a method, and then those of the method that it may refer to."""
+    row = re.search(rf"^\| `{key}` \| (.*)$", PAGES[page].read_text(encoding="utf-8"), re.MULTILINE)
+    assert row, f"no row for {key} on {page}"
+    own = {setting: yaml.safe_load(value) for setting, value in re.findall(r"`(\w+)=([^`]*)`", row[1])}
+    base = re.search(r"those of `([\w-]+)`", row[1])
+    inherited = settings_shown(base[1], page) if base else {}
+    return own | {name: value for name, value in inherited.items() if name not in own}
 
 
 def test_regularizers_and_schedules_stand_on_the_page_of_pretrain() -> None:

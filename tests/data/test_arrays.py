@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ipse.data import arrays, npz, open_data
+from ipse.data import arrays, given, npz, open_data
 from ipse.data.arrays import as_pictures
 from ipse.errors import UserError
 
@@ -82,7 +82,7 @@ def test_bfloat16():
 @pytest.mark.parametrize("large", [1 << 28, 10])
 def test_samples_with_nan_are_skipped_and_listed(monkeypatch, large):
     monkeypatch.setattr(arrays, "_LARGE", large)  # in memory, and in a store
-    monkeypatch.setattr(arrays, "_CHUNK", 200)
+    monkeypatch.setattr(given, "_CHUNK", 200)
     x = np.arange(6 * 16, dtype=np.float32).reshape(6, 4, 4)
     x[1, 2, 3], x[4, 0, 0] = np.nan, -np.inf
     data = open_data((x, np.array([0, 1, 2, 0, 1, 2])))
@@ -139,11 +139,19 @@ def test_what_is_no_array_of_pictures(x):
             open_data(data)
 
 
+def test_rows_are_a_table_unless_neighbours_are_alike():
+    rough = np.random.default_rng(0).normal(size=(30, 20))
+    smooth = rough.cumsum(1)
+    kinds = [open_data(x).form["modality"] for x in (rough, smooth)]
+    assert kinds == ["table", "series"]
+    assert [open_data(x, modality="table").form["modality"] for x in (rough, smooth)] == ["table", "table"]
+
+
 def test_npy_is_mapped(x, tmp_path):
     np.save(tmp_path / "pictures.npy", x)
     data = open_data(str(tmp_path / "pictures.npy"))
     assert data.name == "pictures"
-    assert data.train._map is not None
+    assert data.train._all.mapped
     assert (data.train.gather([3])[0, 0].numpy() == x[3]).all()
 
 
@@ -155,13 +163,13 @@ def test_npz(x, tmp_path, save, monkeypatch):
     assert data.classes == ("cat", "dog", "owl")
     assert data.train.y.tolist() == y.tolist()
     assert (data.train.x[:, 0] == x).all()
-    assert (data.train._map is not None) == (save is np.savez)
+    assert (data.train._all.mapped) == (save is np.savez)
     monkeypatch.setattr(npz, "_LARGE", 1000)  # too large to be unpacked into memory
     monkeypatch.setattr(arrays, "_LARGE", 10)
-    monkeypatch.setattr(arrays, "_CHUNK", 500)
+    monkeypatch.setattr(given, "_CHUNK", 500)
     again = open_data(tmp_path / "a.npz")
     assert (again.train.x[:, 0] == x).all()
-    assert again.train._map is not None
+    assert again.train._all.mapped
     assert again.key == data.key
     save(tmp_path / "only.npz", anything=x / 255)
     assert (open_data(tmp_path / "only.npz", modality="image").train.x[:, 0] == x).all()

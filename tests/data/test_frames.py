@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ipse.data import frames
+from ipse.data import frame_files
 from ipse.data.cells import Profile, cells, codes
-from ipse.data.frames import FileFrames, MemoryFrames
+from ipse.data.frame_files import FileFrames
+from ipse.data.frames import MemoryFrames
 from ipse.data.wanted import Files, NothingLeftError
 from ipse.errors import UserError
 
@@ -132,7 +133,7 @@ def test_a_broken_parquet_file(tmp_path):
 def test_pieces_are_like_the_whole(read, monkeypatch):
     text = "a,b\n" + "".join(f"{i},{i % 7}x\n" for i in range(2000))
     whole, _ = read(text)
-    monkeypatch.setattr(frames, "_BLOCK", 1000)
+    monkeypatch.setattr(frame_files, "_BLOCK", 1000)
     assert read(text)[0] == whole
 
 

@@ -32,6 +32,16 @@ def test_it_is_the_same_every_time_and_another_with_another_seed():
     assert abs(first.mean() - 499.5) < 50
 
 
+def test_what_belongs_together_stays_together():
+    whole = images([0, 1] * 30)
+    whole.group = np.arange(60) // 6 * 10 - 7
+    train, test = holdout(whole)
+    assert not set(whole.group[train]) & set(whole.group[test])
+    assert len(test) == 12
+    whole.group = np.full(60, 3)  # one group: there is nothing else to split
+    assert (holdout(whole)[1] == holdout(images([0, 1] * 30))[1]).all()
+
+
 def test_subsets_are_split_too():
     part = images([0, 1] * 20).subset(np.arange(10, 30))
     train, test = holdout(part)

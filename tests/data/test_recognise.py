@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from ipse.data import cells, frames, recognise, series
 from ipse.data.recognise import find_label, what
 from ipse.errors import UserError
 
@@ -17,11 +14,6 @@ N = 60
 DAYS = pd.date_range("2024-01-01", periods=N, freq="1min")
 NOISE = RNG.normal(size=(N, 40))
 WALK = NOISE.cumsum(1)
-
-
-@pytest.mark.parametrize("module", [recognise, frames, cells, series])
-def test_examples_come_out_as_printed(module):
-    assert doctest.testmod(module).failed == 0
 
 
 def frame(**columns):

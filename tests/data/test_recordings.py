@@ -171,7 +171,7 @@ def test_a_store_is_mapped_again_after_pickling(folder, wanted):
     again = pickle.loads(packed)
     assert (again.read([0, 1])["x"] == samples.read([0, 1])["x"]).all()
     assert list(again.names) == ["b.wav#4s", "a.wav"]
-    assert again._map is not None
+    assert again._all.mapped
     assert len(packed) < 4000
 
 

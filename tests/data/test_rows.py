@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ipse.data import frames
+from ipse.data import frame_files
 from ipse.data.tabular import Frame, FrameFiles
 from ipse.data.wanted import Files, NothingLeftError, Wanted
 from ipse.errors import UserError
@@ -112,7 +112,7 @@ def test_a_store_is_used_again_and_mapped(wanted, customers, tmp_path, monkeypat
 def test_pieces_do_not_show(wanted, customers, tmp_path, monkeypatch):
     customers.to_csv(tmp_path / "c.csv", index=False)
     whole = values(files(tmp_path / "c.csv").open(wanted))
-    monkeypatch.setattr(frames, "_BLOCK", 3000)
+    monkeypatch.setattr(frame_files, "_BLOCK", 3000)
     pieces = files(tmp_path / "c.csv").open(replace(wanted, cache=tmp_path / "other"))
     np.testing.assert_allclose(values(pieces), whole, atol=1e-5)
 
@@ -174,6 +174,15 @@ def test_a_test_part_is_like_the_training_part(wanted, customers):
         Frame("other", pd.DataFrame({"p": [1, 2]})).open(replace(wanted, form=train.samples.form))
 
 
+def test_what_is_left_out_is_said_once(wanted, customers, tmp_path):
+    customers.to_csv(tmp_path / "a.csv", index=False)
+    for source in (Frame("train", customers), files(tmp_path / "a.csv"), files(tmp_path / "a.csv")):  # the last is in a store
+        train = source.open(wanted)
+        assert len(why(train)) == 3
+        test = Frame("test", customers.assign(height=1.5)).open(replace(wanted, like=train))
+        assert why(test) == [("column height", "not known to the model: left out")]
+
+
 def test_labels_of_their_own(wanted, customers):
     opened = Frame("df", customers, y=["a", "b"] * (N // 2)).open(wanted)
     assert opened.samples.y.tolist() == [0, 1] * (N // 2)
@@ -222,7 +231,7 @@ def test_several_files_are_one_table(wanted, tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_grow(wanted, tmp_path, resident, monkeypatch):
-    monkeypatch.setattr(frames, "_BLOCK", 1 << 20)
+    monkeypatch.setattr(frame_files, "_BLOCK", 1 << 20)
     line = ",".join(["3.25"] * 40)
     with open(tmp_path / "big.csv", "w") as file:
         file.write(",".join(f"c{i}x" for i in range(40)) + "\n")

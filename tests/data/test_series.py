@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from ipse.data import series
-from ipse.data.series import Series, SeriesArrays
+from ipse.data import cutting, series_arrays
+from ipse.data.series import Series
+from ipse.data.series_arrays import SeriesArrays
 from ipse.data.tabular import Frame, FrameFiles
 from ipse.data.wanted import Files, NothingLeftError, Wanted
 from ipse.errors import UserError
@@ -95,7 +96,7 @@ def test_irregular_lengths_are_padded(wanted):
     ],
 )
 def test_usual_lengths(lengths, recording, length):
-    assert series._usual(np.array(lengths), recording) == length
+    assert cutting._usual(np.array(lengths), recording) == length
 
 
 def test_long_series_are_cut(wanted):
@@ -127,6 +128,7 @@ def test_bad_series_are_named(wanted):
     assert list(opened.samples.names) == ["test/0"]
     assert torch.isnan(opened.samples.read([0])["x"][0]).nonzero().tolist() == [[0, 3], [1, 4]]
     assert sorted(why(opened)) == [
+        ("channel 0", "1 cell is infinite, taken as missing"),
         ("test/1", "a series without numbers"),
         ("test/2", "a series of one step"),
         ("test/3", "3 channels, expected 2 channel(s) of numbers"),
@@ -142,6 +144,25 @@ def test_windows_without_numbers_are_named(wanted):
     opened = SeriesArrays("x", x).open(replace(wanted, size=4))
     assert list(opened.samples.names) == ["0#step0", "0#step8"]
     assert why(opened) == [("0#step4", "fewer than two numbers")]
+
+
+def test_infinite_numbers_are_missing_and_counted(wanted, table):
+    x = RNG.normal(size=(3, 7, 20))
+    x[0, 0, 3], x[2, :6, 5] = -np.inf, np.inf
+    opened = SeriesArrays("x", x).open(wanted)
+    found = opened.samples.read([0, 1, 2])["x"].numpy()
+    assert (np.isnan(found) == np.isinf(x)).all()
+    assert why(opened) == [
+        ("channel 0", "2 cells are infinite, taken as missing"),
+        *((f"channel {i}", "1 cell is infinite, taken as missing") for i in range(1, 5)),
+        ("1 more channel", "1 cell is infinite, taken as missing"),
+    ]
+    rows = [f"{clock(i)},{'inf' if i % 10 == 3 else i}" for i in range(40)]
+    assert why(table("time,a\n" + "\n".join(rows)).open(wanted)) == [("column a", "4 cells are infinite, taken as missing")]
+    lines = [",".join(f"t{i}" for i in range(20)), *(",".join(map(str, row)) for row in x[:, 0].cumsum(1))]
+    assert why(table("\n".join(lines).replace("inf", "inf", 1)).open(replace(wanted, modality="series"))) == [
+        ("columns t0 to t19", f"{int(np.isinf(x[:, 0].cumsum(1)).sum())} cells are infinite, taken as missing")
+    ]
 
 
 def test_empty_and_constant_channels(wanted):
@@ -182,6 +203,14 @@ def test_a_test_part_is_like_the_training_part(wanted):
         SeriesArrays("t", np.ones((3, 3, 7)), channels=("a", "b", "c")).open(replace(wanted, like=train))
 
 
+def test_what_is_left_out_is_said_once(wanted, table):
+    text = "time,a,empty,note\n" + "\n".join(f"{clock(i)},{i},,x" for i in range(40))
+    train = table(text).open(wanted)
+    assert [name for name, _ in why(train)] == ["column note", "channel empty"]
+    test = table(text.replace(",x", ",x,5").replace("note", "note,new"), "b.csv")
+    assert why(test.open(replace(wanted, like=train))) == [("channel new", "not known to the model: left out")]
+
+
 def test_channels_go_by_their_names(wanted):
     form = {"modality": "series", "channels": 2, "length": 5, "names": ["b", "c"], "mean": [1.0, 0.0], "scale": [2.0, 1.0]}
     x = RNG.normal(size=(2, 2, 5))
@@ -205,7 +234,7 @@ def test_the_key_is_that_of_the_content(wanted):
 
 
 def test_large_files_go_through_a_store(wanted, tmp_path, monkeypatch):
-    monkeypatch.setattr(series, "_LARGE", 100)
+    monkeypatch.setattr(series_arrays, "_LARGE", 100)
     x = RNG.normal(size=(4, 2, 9))
     np.save(tmp_path / "x.npy", x)
     source = SeriesArrays("x", np.load(tmp_path / "x.npy", mmap_mode="r"), files=Files(tmp_path, ["x.npy"], "train"))
@@ -308,7 +337,7 @@ def test_labels_beside_the_table_leave_its_columns(wanted):
 def test_many_short_and_one_long_series(wanted, monkeypatch):
     x = [RNG.normal(size=n) for n in (3, 5, 40, 2, 7)]
     whole = SeriesArrays("x", x).open(replace(wanted, size=8))
-    monkeypatch.setattr(series, "_TOGETHER", 6)
+    monkeypatch.setattr(cutting, "_TOGETHER", 6)
     pieces = SeriesArrays("x", x).open(replace(wanted, size=8))
     assert list(pieces.samples.names) == list(whole.samples.names)
     np.testing.assert_allclose(back(pieces, range(9)), back(whole, range(9)), atol=1e-5)

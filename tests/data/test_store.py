@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ipse.data import arrays, open_data, pictures, store
+from ipse.data import arrays, given, open_data, pictures, store
 from ipse.data.store import open_store
 from ipse.errors import UserError
 
@@ -157,7 +157,7 @@ def test_several_at_once_make_one_store(photos, cache):
 
 def test_memory_stays_flat_while_building(tmp_path, monkeypatch, resident):
     monkeypatch.setattr(arrays, "_LARGE", 1 << 20)
-    monkeypatch.setattr(arrays, "_CHUNK", 1 << 20)
+    monkeypatch.setattr(given, "_CHUNK", 1 << 20)
     path = tmp_path / "x.npy"
     big = np.lib.format.open_memmap(path, "w+", np.float16, (8_000, 64, 64))
     big[1:] = 3
@@ -165,7 +165,7 @@ def test_memory_stays_flat_while_building(tmp_path, monkeypatch, resident):
     sizes = [resident()]
     data = open_data(path, progress=lambda *_: sizes.append(resident()))
     assert data.train.x.shape == (8_000, 1, 64, 64)
-    assert data.train._folder is not None
+    assert data.train._all.folder is not None
     assert set(data.train.x[0].ravel()) == {0}
     assert set(data.train.x[-1].ravel()) == {255}
     assert len(sizes) > 50

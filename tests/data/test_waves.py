@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import pickle
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import torch
 
 from ipse.data import holdout
-from ipse.data import waves as module
 from ipse.data.strings import Strings
 from ipse.data.waves import Waves, usual_window, windows
 
@@ -89,20 +87,3 @@ def test_what_is_in_memory_is_pickled():
     again = pickle.loads(pickle.dumps(waves))
     assert (again.read([3, 10])["x"] == waves.read([3, 10])["x"]).all()
     assert list(again.names) == list(waves.names)
-
-
-def test_memory_stays_flat_while_reading(tmp_path, monkeypatch, resident):
-    monkeypatch.setattr(module, "_KEPT", 1 << 22)
-    x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.int16, (32_000_000,))
-    x[:] = 7
-    del x
-    waves = make([32_000_000], window=16000, x=np.load(tmp_path / "x.npy", mmap_mode="r"))
-    before, most = resident(), 0
-    for start in range(0, len(waves), 100):
-        assert waves.read(np.arange(start, start + 100))["x"].min() == 7
-        most = max(most, resident() - before)
-    assert most < 16 << 20 < 64_000_000 // 2
-
-
-def test_examples_come_out_as_printed():
-    assert doctest.testmod(module).failed == 0

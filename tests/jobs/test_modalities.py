@@ -87,6 +87,7 @@ class Kind(NamedTuple):
 KINDS = {
     "recordings": Kind(recordings, "audio", "barlow-twins", "vq-apc"),
     "sensors": Kind(sensors, "series", "dcl", "timedrl"),
+    "devices": Kind(sensors, "series", "collossl", "collossl"),
     "trials": Kind(trials, "series", "simclr", "patchtst"),
     "customers": Kind(customers, "table", "moco-v3", "t-jepa"),
 }
@@ -211,6 +212,23 @@ def test_series_of_other_lengths_and_channels(tmp_path: Path, capsys: pytest.Cap
         run.embed(tmp_path / "none.csv")
 
 
+def test_the_encoder_of_one_device_is_shown_what_that_device_records(tmp_path: Path) -> None:
+    data = sensors(tmp_path)
+    words: dict[str, Any] = {"steps": 2, "batch_size": 4, "watch": ["rankme"], "set": {"anchor": 1}, "quiet": True}
+    run = ipse.pretrain(data, method="collossl", out=tmp_path / "run", **words)
+    assert run.encoder.form["names"] == ["sensor 2", "sensor 3"]
+    assert all(np.isfinite(line["watch/rankme"]) for line in run.history() if "loss" in line)
+    again = ipse.evaluate(run, metrics=list(run.evaluation), quiet=True)  # of that device's channels alone
+    assert again == pytest.approx(run.evaluation, rel=1e-4)
+    pd.read_csv(data).drop(columns=["sensor 0", "sensor 1"]).to_csv(tmp_path / "own.csv", index=False)
+    z, opened = run.embed(tmp_path / "own.csv"), ipse.data.open_data(data)
+    np.testing.assert_allclose(run.embed(opened), z, atol=1e-5)
+    np.testing.assert_allclose(run.embed(data), z, atol=1e-5)
+    other = pd.read_csv(data).rename(columns={"sensor 2": "heart"})
+    with pytest.raises(UserError, match=r"the data has 4 channel\(s\), the encoder was made for 2"):
+        run.embed(ipse.data.open_data(other))
+
+
 def test_tables_with_other_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = ipse.pretrain(customers(tmp_path), steps=2, batch_size=8, out=tmp_path / "run", quiet=True)
     frame = pd.read_parquet(tmp_path / "customers.parquet")
@@ -256,6 +274,7 @@ def same_bits(a: ipse.Run, b: ipse.Run) -> bool:
         ("recordings", "hubert", {"clusters": [8, 6]}, 1),  # in the first of two rounds
         ("recordings", "hubert", {"clusters": [8, 6]}, 3),
         ("sensors", "timedrl", {}, 3),
+        ("devices", "collossl", {"anchor": 1}, 3),
         ("customers", "t-jepa", {}, 3),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from ipse import papers
 from ipse.errors import UserError
-from ipse.jobs.names import assignments, checked, split, weighted
+from ipse.jobs.names import assignments, checked, settings_of, split, weighted
 
 
 def settings(
@@ -91,8 +90,44 @@ def test_values_of_the_wrong_type(name: str, value: Any, expected: str) -> None:
 @pytest.mark.parametrize("paper", [p for p in papers.everything().values() if p.role == "method"], ids=lambda p: p.key)
 def test_the_defaults_of_every_method_fit_its_types(paper: papers.Paper) -> None:
     method = papers.load(paper.key, "method")
-    defaults = {p.name: p.default for p in inspect.signature(method.__init__).parameters.values() if p.kind is p.KEYWORD_ONLY}
-    assert checked(method.__init__, defaults, paper.key) == defaults
+    defaults = {name: setting.default for name, setting in settings_of(method).items()}
+    assert checked(method, defaults, paper.key) == defaults
     for name in defaults:
         with pytest.raises(UserError, match=f"{paper.key} takes .* there, for example {name}="):
-            checked(method.__init__, {name: object()}, paper.key)
+            checked(method, {name: object()}, paper.key)
+
+
+class Base:
+    def __init__(self, encoder: object, *, width: int = 256, masked: float = 0.8, **options: Any) -> None:
+        assert not options
+
+
+class Middle(Base):
+    def __init__(self, encoder: object, *, masked: float = 0.5, **others: Any) -> None:
+        super().__init__(encoder, masked=masked, **others)
+
+
+class Unchanged(Middle):
+    pass
+
+
+class Derived(Unchanged):
+    def __init__(self, encoder: object, *, bank: int = 9, **others: Any) -> None:
+        super().__init__(encoder, **others)
+
+
+class Closed(Derived):
+    def __init__(self, encoder: object, *, span: int = 10) -> None:
+        super().__init__(encoder, bank=span)
+
+
+def test_settings_of_base_classes_are_those_of_a_class_that_hands_others_on() -> None:
+    assert {name: s.default for name, s in settings_of(Derived).items()} == {"bank": 9, "masked": 0.5, "width": 256}
+    assert list(settings_of(Derived)) == ["bank", "masked", "width"]
+    assert list(settings_of(Unchanged)) == ["masked", "width"]
+    assert list(settings_of(Closed)) == ["span"]
+    assert checked(Derived, {"width": 8, "masked": 1}, "derived") == {"width": 8, "masked": 1.0}
+    with pytest.raises(UserError, match="derived takes a number there, for example masked=0.5"):
+        checked(Derived, {"masked": "much"}, "derived")
+    with pytest.raises(UserError, match="unknown --set name of derived: 'encoder': known: bank, masked, width"):
+        checked(Derived, {"encoder": 1}, "derived")

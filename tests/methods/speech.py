@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from tests.methods.kinds import samples
+from tests.methods.kinds import ENCODERS, samples
 
 from ipse import models
+from ipse.methods.pretrain.hubert import HuBERT
 from ipse.training import Batch, Feed, Method
 from ipse.transforms import viewer
 
@@ -23,3 +24,22 @@ def batch_for(method: Method, step: int = 0, steps: int = 10, n: int = 8) -> Bat
     """What it sees of n clips of half a second, some of them shorter."""
     data = samples("audio")
     return Feed(data, method.sees, viewer(data.form, samples=data), n, 0).batch(step, steps)
+
+
+def feed(batch: int = 8) -> Feed:
+    """The same clips as they are."""
+    data = samples("audio")
+    return Feed(data, HuBERT.sees, viewer(data.form), batch, 0)
+
+
+def of_units(cls: type[HuBERT], labelled: bool = True, **settings: Any) -> Any:
+    """A small HuBERT or a method made of it, at the beginning of its first round."""
+    torch.manual_seed(0)
+    data = samples("audio")
+    made = cls(
+        models.create("mel_transformer", data.form, **ENCODERS["mel_transformer"]), clusters=(8, 12), width=16, **settings
+    )
+    made.prepare(data)
+    if labelled:
+        made.before_round(0, feed())
+    return made

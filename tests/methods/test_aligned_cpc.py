@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from ipse.errors import UserError
 from ipse.losses.predictive import aligned_prediction
 from ipse.methods.pretrain.aligned_cpc import AlignedCPC
+from ipse.models.recurrent import WaveLSTM
 from ipse.models.speech import MelTransformer
-from ipse.models.wave_lstm import WaveLSTM
 from ipse.training import Batch, Feed
 from ipse.transforms import viewer
 

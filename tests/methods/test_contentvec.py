@@ -5,21 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from tests.methods.kinds import ENCODERS, samples
+from tests.methods.speech import feed, of_units
 from torch import Tensor
 
-from ipse import models
 from ipse.methods.pretrain.contentvec import ContentVec
 from ipse.methods.pretrain.hubert import HuBERT
-from ipse.training import Batch, Feed
-from ipse.transforms import viewer
+from ipse.training import Batch
 
-DATA = samples("audio")
 PLAIN: dict[str, Any] = {"formants": 1.0, "pitch": 1.0, "liveliness": 1.0, "equaliser": 0.0}
-
-
-def feed(batch: int = 8) -> Feed:
-    return Feed(DATA, HuBERT.sees, viewer(DATA.form), batch, 0)
 
 
 def batch(step: int = 0, steps: int = 1) -> Batch:
@@ -27,13 +20,7 @@ def batch(step: int = 0, steps: int = 1) -> Batch:
 
 
 def method(cls: type[HuBERT] = ContentVec, labelled: bool = True, **settings: Any) -> Any:
-    torch.manual_seed(0)
-    encoder = models.create("mel_transformer", DATA.form, **ENCODERS["mel_transformer"])
-    made = cls(encoder, clusters=(8, 12), width=16, **settings)
-    made.prepare(DATA)
-    if labelled:
-        made.before_round(0, feed())
-    return made
+    return of_units(cls, labelled, **settings)
 
 
 def test_without_its_mechanisms_it_is_hubert_of_two_copies() -> None:

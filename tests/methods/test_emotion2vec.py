@@ -10,7 +10,7 @@ from tests.methods.speech import batch_for, small
 
 from ipse.losses.regression import frame_regression
 from ipse.methods.pretrain.emotion2vec import Emotion2Vec
-from ipse.models.speech import mean_of
+from ipse.models.tokens import mean_of
 from ipse.training import Method
 
 

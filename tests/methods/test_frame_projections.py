@@ -4,14 +4,13 @@ import math
 
 import pytest
 import torch
+from tests.methods.series import batch, learns
 from torch import Tensor, nn
 
 from ipse.losses import nt_xent
 from ipse.methods.pretrain.frame_projections import FrameProjections, _Along
 from ipse.models.dilated_conv import DilatedConv
 from ipse.models.patch_transformer import PatchTransformer
-from ipse.training import Batch
-from ipse.transforms import View
 
 
 def form(channels: int = 2, length: int = 40) -> dict[str, object]:
@@ -25,10 +24,6 @@ def method(channels: int = 2, length: int = 40) -> FrameProjections:
 
 def series(batch: int = 8, channels: int = 2, length: int = 40) -> Tensor:
     return torch.randn(batch, channels, length, generator=torch.Generator().manual_seed(0))
-
-
-def batch(x: Tensor) -> Batch:
-    return Batch([View(x)], torch.arange(len(x)), torch.arange(len(x)))
 
 
 class TestCard:
@@ -98,28 +93,9 @@ def test_maps_keep_the_width(width: int) -> None:
 def test_learns_from_gappy_series_in_both_precisions(channels: int, length: int) -> None:
     learner, x = method(channels, length), series(8, channels, length)
     x[0, :, 5:] = x[1] = x[2, 0, 3:6] = torch.nan
-    for kind in (torch.float32, torch.bfloat16):
-        with torch.autocast("cpu", kind, enabled=kind != torch.float32):
-            step = learner.loss(batch(x))
-        learner.zero_grad()
-        step.loss.backward()
-        assert step.loss.isfinite()
-        assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in learner.parameters())
+    learns(learner, x)
 
 
 def test_takes_a_transformer_too() -> None:
     learner = FrameProjections(PatchTransformer(form(), width=16, depth=1, heads=2), width=16)
     assert learner.loss(batch(series())).loss.isfinite()
-
-
-def test_a_few_steps_lower_the_loss() -> None:
-    learner, given = method(), batch(series(16))
-    optimizer = torch.optim.Adam(learner.parameters(), lr=1e-3)
-    losses = []
-    for _ in range(8):
-        loss = learner.loss(given).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0]

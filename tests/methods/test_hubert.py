@@ -115,7 +115,7 @@ def test_without_units_only_the_features_count() -> None:
 def test_the_front_end_gets_a_tenth_of_the_gradient() -> None:
     gradients = []
     for share in (1.0, 0.1):
-        made = method("wave_transformer", front_gradient=share)
+        made = method("wave_transformer", feature_gradient=share)
         made.loss(feed().batch(0)).loss.backward()
         gradients.append((made.encoder.convolutions[2].weight.grad, made.encoder.project.weight.grad))
     torch.testing.assert_close(gradients[1][0], 0.1 * gradients[0][0], rtol=1e-3, atol=1e-7)

@@ -1,23 +1,18 @@
 from __future__ import annotations
 
-import doctest
 from typing import Any
 
 import pytest
 import torch
+from tests.methods.series import FORM, batch, gappy, learns, series
 from torch import Tensor
 
 from ipse.errors import UserError
 from ipse.losses import sdsc_loss
-from ipse.methods.pretrain import patchtst
 from ipse.methods.pretrain.patchtst import PatchTST, hide
 from ipse.models.dilated_conv import DilatedConv
 from ipse.models.patch_transformer import PatchTransformer
 from ipse.models.revin import denormalise, normalise
-from ipse.training import Batch
-from ipse.transforms import View
-
-FORM = {"modality": "series", "channels": 3, "length": 64}
 
 
 def method(*, options: dict[str, Any] | None = None, **settings: Any) -> PatchTST:
@@ -25,19 +20,6 @@ def method(*, options: dict[str, Any] | None = None, **settings: Any) -> PatchTS
     return PatchTST(
         PatchTransformer(FORM, **{"patch": 8, "width": 16, "depth": 1, "heads": 2, **(options or {})}), **settings
     ).train()
-
-
-def series(batch: int = 6) -> Tensor:
-    return torch.randn(batch, 3, 64, generator=torch.Generator().manual_seed(0)).cumsum(2)
-
-
-def batch(x: Tensor, seed: int = 0) -> Batch:
-    index = torch.arange(len(x))
-    return Batch([View(x)], index, index, seed)
-
-
-def test_examples_come_out_as_printed() -> None:
-    assert doctest.testmod(patchtst).failed == 0
 
 
 class TestCard:
@@ -123,29 +105,7 @@ def test_losses_of_the_hidden_values() -> None:
 @pytest.mark.parametrize("options", [{}, {"mix": True}, {"stride": 4}, {"norm": "layer"}, {"pool": "cls"}])
 @pytest.mark.parametrize("loss", ["mse", "sdsc", "hybrid"])
 def test_learns_from_gappy_series_in_both_precisions(options: dict[str, Any], loss: Any) -> None:
-    learner, x = method(options=options, loss=loss), series()
-    x[0, 1] = x[1, :, 30:] = x[2] = x[3, 0, 5:25] = torch.nan
-    for kind in (torch.float32, torch.bfloat16):
-        with torch.autocast("cpu", kind, enabled=kind != torch.float32):
-            step = learner.loss(batch(x))
-        learner.zero_grad()
-        step.loss.backward()
-        assert step.loss.isfinite()
-        assert step.z[0].isfinite().all()
-        assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in learner.parameters())
-
-
-def test_a_few_steps_lower_the_loss() -> None:
-    learner, given = method(), batch(series(16))
-    optimizer = torch.optim.Adam(learner.parameters(), lr=1e-3)
-    losses = []
-    for _ in range(8):
-        loss = learner.loss(given).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0]
+    learns(method(options=options, loss=loss), gappy())
 
 
 def test_mistakes() -> None:

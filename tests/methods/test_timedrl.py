@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.methods.series import FORM, batch, gappy, learns, series
 from torch import Tensor, nn
 
 from ipse.errors import UserError
@@ -11,24 +12,12 @@ from ipse.methods.pretrain.timedrl import TimeDRL
 from ipse.models.dilated_conv import DilatedConv
 from ipse.models.patch_transformer import PatchTransformer
 from ipse.models.revin import normalise
-from ipse.training import Batch
-from ipse.transforms import View
-
-FORM = {"modality": "series", "channels": 3, "length": 64}
 
 
 def method(options: dict[str, Any] | None = None, **settings: Any) -> TimeDRL:
     torch.manual_seed(0)
     wanted = {"patch": 8, "width": 16, "depth": 1, "heads": 2, **TimeDRL.encoder_options, **(options or {})}
     return TimeDRL(PatchTransformer(FORM, **wanted), **settings).train()
-
-
-def series(batch: int = 6) -> Tensor:
-    return torch.randn(batch, 3, 64, generator=torch.Generator().manual_seed(0)).cumsum(2)
-
-
-def batch(x: Tensor) -> Batch:
-    return Batch([View(x)], torch.arange(len(x)), torch.arange(len(x)))
 
 
 class Same(nn.Module):
@@ -117,28 +106,7 @@ def test_an_encoder_that_was_made_without_options() -> None:
 @pytest.mark.parametrize("mix", [True, False])
 @pytest.mark.parametrize("instance", ["cls", "last", "gap", "all"])
 def test_learns_from_gappy_series_in_both_precisions(mix: bool, instance: Any) -> None:
-    learner, x = method({"mix": mix}, instance=instance, target="raw"), series()
-    x[0, 1] = x[1, :, 30:] = x[2] = x[3, 0, 5:25] = torch.nan
-    for kind in (torch.float32, torch.bfloat16):
-        with torch.autocast("cpu", kind, enabled=kind != torch.float32):
-            step = learner.loss(batch(x))
-        learner.zero_grad()
-        step.loss.backward()
-        assert step.loss.isfinite()
-        assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in learner.parameters())
-
-
-def test_a_few_steps_lower_the_loss() -> None:
-    learner, given = method(), batch(series(16))
-    optimizer = torch.optim.Adam(learner.parameters(), lr=1e-3)
-    losses = []
-    for _ in range(8):
-        loss = learner.loss(given).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0]
+    learns(method({"mix": mix}, instance=instance, target="raw"), gappy())
 
 
 def test_mistakes() -> None:

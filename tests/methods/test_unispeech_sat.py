@@ -3,23 +3,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from tests.methods.kinds import ENCODERS, samples
+from tests.methods.kinds import samples
+from tests.methods.speech import feed, of_units
 from torch import Tensor
+from torch.nn import functional as F
 
-from ipse import models
 from ipse.methods.pretrain import unispeech_sat
 from ipse.methods.pretrain.hubert import HuBERT
 from ipse.methods.pretrain.unispeech_sat import UniSpeechSAT, spread
-from ipse.training import Batch, Feed
+from ipse.training import Batch
 from ipse.transforms import viewer
 
 DATA = samples("audio")
-
-
-def feed(batch: int = 8) -> Feed:
-    return Feed(DATA, HuBERT.sees, viewer(DATA.form), batch, 0)
 
 
 def batch() -> Batch:
@@ -27,13 +25,7 @@ def batch() -> Batch:
 
 
 def method(cls: type[HuBERT] = UniSpeechSAT, labelled: bool = True, **settings: Any) -> Any:
-    torch.manual_seed(0)
-    encoder = models.create("mel_transformer", DATA.form, **ENCODERS["mel_transformer"])
-    made = cls(encoder, clusters=(8, 12), width=16, **settings)
-    made.prepare(DATA)
-    if labelled:
-        made.before_round(0, feed())
-    return made
+    return of_units(cls, labelled, **settings)
 
 
 def test_without_its_mechanisms_it_is_hubert() -> None:
@@ -41,34 +33,47 @@ def test_without_its_mechanisms_it_is_hubert() -> None:
     assert torch.equal(plain.loss(batch()).loss, hubert.loss(batch()).loss)
 
 
+def views(louder: int = 1, **settings: Any) -> tuple[Tensor, Tensor]:
+    """All recordings, four times each, and as the method sees them; those that are mixed in are so many times louder."""
+    look = method(labelled=False, **settings).sees.looks[0]
+    raw = DATA.read(np.arange(len(DATA)).repeat(4))
+    raw["x"] //= louder
+    clean = viewer(DATA.form).original(raw).x
+    return clean, viewer(DATA.form, samples=DATA).view(raw, look, 0, torch.arange(len(clean))).x
+
+
 @pytest.mark.parametrize("snr", [-5.0, 0.0, 5.0])
 def test_what_is_mixed_in_is_as_loud_as_it_should_be(snr: float) -> None:
-    made = method(labelled=False, mixing=1.0, mixing_snr=(snr, snr))
-    (x,) = batch()
-    u = torch.rand(len(x), 6, generator=torch.Generator().manual_seed(0))
-    added = made.mixed(x, u) - x
-    clip = (u[:, 1] * len(made.bank)).long()
-    for i, (wave, part) in enumerate(zip(x, added, strict=True)):
-        length = int((~wave.isnan()).sum())
-        heard = part[:length].abs() > 0
-        first, last = heard.nonzero()[[0, -1], 0].tolist()
-        assert last - first < length / 2
-        assert torch.equal(part.isnan(), wave.isnan())
-        # The whole of the other recording, scaled as its stretch is.
-        other = made.bank[clip[i], : made.bank_length[clip[i]]].float()
-        n = min(int(u[i, 2].double() * (length // 2 + 1)), len(other))
-        start = int(u[i, 3].double() * (len(other) - n + 1)) + first - int(u[i, 4].double() * (length - n + 1))
-        scale = part[first : last + 1].norm() / other[start : start + last + 1 - first].norm()
-        power = (scale * other).square().mean()
-        assert 10 * math.log10(wave[:length].square().mean() / power) == pytest.approx(snr, abs=0.01)
+    """All of the other recording, scaled as its stretch is, has the power that was asked for; nothing moves in time."""
+    clean, seen = views(8, mixing=1.0, mixing_snr=(snr, snr))
+    whole = DATA.read(np.arange(len(DATA)))
+    others = whole["x"] / 32768
+    energy = F.pad(others.square().cumsum(dim=1), (1, 0))
+    spectra = torch.fft.rfft(others, 2**14)
+    power = energy[:, -1] / whole["length"]
+    assert torch.equal(clean.isnan(), seen.isnan())
+    ratios = []
+    for wave, mixed in zip(clean, seen, strict=True):
+        wave, mixed = wave[~wave.isnan()], mixed[~wave.isnan()]
+        heard = (mixed - wave).nonzero()[:, 0]
+        if len(heard) < 1000:  # too short to be told from others
+            continue
+        stretch = (mixed - wave)[heard[0] : heard[-1] + 1]
+        assert len(stretch) <= len(wave) / 2
+        there = (energy[:, len(stretch) :] - energy[:, : -len(stretch)]).clamp(min=1e-6)
+        product = torch.fft.irfft(spectra * torch.fft.rfft(stretch, 2**14).conj())[:, : there.shape[1]]
+        clip, place = divmod(int((product / there.sqrt()).argmax()), product.shape[1])
+        scale = product[clip, place] / there[clip, place]
+        ratios.append(10 * torch.log10(wave.square().mean() / (power[clip] * scale**2)))
+    assert len(ratios) > 100
+    assert ratios == pytest.approx([snr] * len(ratios), abs=0.01)
 
 
 def test_some_are_mixed_and_most_are_not() -> None:
-    made = method(labelled=False)
-    u = torch.rand(48, 6, generator=torch.Generator().manual_seed(0))
-    x = torch.cat([x for _, x in feed().everything()])
-    mixed = (made.mixed(x, u) != x) & ~x.isnan()
-    assert torch.equal(mixed.any(dim=1), u[:, 0] < 0.2)
+    clean, seen = views()
+    mixed = ((clean != seen) & ~clean.isnan()).any(dim=1)
+    assert 0.1 < float(mixed.float().mean()) < 0.3
+    assert torch.equal(*(x.nan_to_num(2) for x in views(mixing=0.0)))
 
 
 def test_cosines_of_0_give_log_2() -> None:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ipse.models.conditional import ConditionalBlock, ConditionalNorm
-from ipse.models.vit import Block
+from ipse.models.tokens import Block
 
 
 def test_norm_by_hand() -> None:

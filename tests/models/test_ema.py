@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from ipse.models import EMA, BatchNorm, frozen_copy
+from ipse.models.ema import risen
 
 
 def student(value: float) -> nn.Module:
@@ -81,3 +82,7 @@ class TestEMA:
         net, teacher = student(2.0), EMA(student(1.0))
         teacher.hand_over(net)
         assert all(bool((p == 1).all()) and p.requires_grad for p in net.parameters())
+
+
+def test_a_decay_rises_in_a_straight_line():
+    assert [risen(0.5, 0.9, p) for p in (0.0, 0.5, 1.0, 3.0)] == pytest.approx([0.5, 0.7, 0.9, 0.9])

@@ -11,7 +11,7 @@ from torch import nn
 
 from ipse.data import form
 from ipse.models import BatchNorm, create, mlp, synchronised
-from ipse.models.norm import layer_norm
+from ipse.models.norm import TokenNorm, layer_norm
 
 
 @pytest.mark.parametrize("shape", [(8, 5), (8, 5, 7), (4, 5, 3, 2), (2, 5, 2, 2, 2)])
@@ -87,3 +87,22 @@ class TestSynchronised:
 def test_layer_norm_by_hand():
     x = torch.tensor([[1.0, 3.0], [0.0, 10.0]])
     torch.testing.assert_close(layer_norm(x), torch.tensor([[-1.0, 1.0], [-1.0, 1.0]]), atol=1e-4, rtol=0)
+
+
+class TestTokenNorm:
+    def test_of_whole_batches_they_are_those_of_batch_normalisation(self) -> None:
+        tokens, plain = TokenNorm(6), BatchNorm(6)
+        x = 3 + 2 * torch.randn(5, 7, 6)
+        everything = torch.ones(5, 7, dtype=torch.bool)
+        for _ in range(2):
+            torch.testing.assert_close(tokens(x, everything), plain(x.flatten(0, 1)).view_as(x))
+        for (name, a), b in zip(tokens.named_buffers(), plain.buffers(), strict=True):
+            torch.testing.assert_close(a, b, msg=name)
+        torch.testing.assert_close(tokens.eval()(x, everything), plain.eval()(x.flatten(0, 1)).view_as(x))
+
+    def test_each_feature_has_its_own_over_samples_and_tokens(self) -> None:
+        x = 3 + 2 * torch.randn(5, 7, 6)
+        valid = torch.rand(5, 7) < 0.7
+        y = TokenNorm(6)(x, valid)
+        torch.testing.assert_close(y[valid].mean(0), torch.zeros(6), rtol=0, atol=1e-5)
+        torch.testing.assert_close(y[valid].var(0, correction=0), torch.ones(6), rtol=1e-4, atol=1e-4)

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from ipse.data import form
 from ipse.errors import UserError
 from ipse.models import create
 from ipse.models.conv import SmallConv
-from ipse.models.vit import Block, SmallViT, sine_cosine
+from ipse.models.vit import SmallViT
 
 
 def pictures(n: int, channels: int, size: int) -> Tensor:
@@ -104,51 +103,9 @@ class TestSmallViT:
         )
         assert encoder(pictures(2, 3, 16)).shape == (2, 24)
 
-    def test_attention_is_torchs(self):
-        torch.manual_seed(0)
-        block, reference = Block(16, 4), nn.TransformerEncoderLayer(16, 4, 64, 0.0, "gelu", batch_first=True, norm_first=True)
-        pairs = {
-            "self_attn.in_proj_": block.qkv,
-            "self_attn.out_proj.": block.out,
-            "linear1.": block.up,
-            "linear2.": block.down,
-            "norm1.": block.norm1,
-            "norm2.": block.norm2,
-        }
-        reference.load_state_dict(
-            {name + kind: getattr(layer, kind) for name, layer in pairs.items() for kind in ("weight", "bias")}
-        )
-        x = torch.randn(3, 5, 16)
-        torch.testing.assert_close(block(x), reference(x))
-
     def test_parameters_counted_by_hand(self):
         d, patch = 12, 3 * 2 * 2
         block = 2 * 2 * d + (3 * d * d + 3 * d) + (d * d + d) + (4 * d * d + 4 * d) + (4 * d * d + d)
         encoder = SmallViT(form.image(3, 16), width=d, depth=3, heads=2)
         assert sum(p.numel() for p in encoder.parameters()) == patch * d + d + 3 * block + 2 * d
         assert "position" not in encoder.state_dict()
-
-
-class TestPositions:
-    def test_by_hand(self):
-        p = sine_cosine(3, 8).view(3, 3, 8)  # row, column; two frequencies: 1 and 1/100
-        for row in range(3):
-            for column in range(3):
-                x, y = float(column), float(row)
-                by_hand = [torch.tensor([v, v / 100]) for v in (x, y)]
-                expected = torch.cat([wave(v) for v in by_hand for wave in (torch.sin, torch.cos)])
-                torch.testing.assert_close(p[row, column], expected, atol=1e-6, rtol=0)
-
-    def test_widths_that_do_not_divide_end_in_zeros(self):
-        p = sine_cosine(2, 10)
-        assert p.shape == (4, 10)
-        assert float(p[:, 8:].abs().max()) == 0
-
-    def test_all_places_differ(self):
-        p = sine_cosine(8, 32)
-        assert float((F.normalize(p) @ F.normalize(p).t()).fill_diagonal_(0).max()) < 0.999
-
-    def test_a_grid_over_another_span_lies_between(self):
-        one = sine_cosine(1, 8, 3)  # the middle of three places
-        torch.testing.assert_close(one[0], sine_cosine(3, 8)[4])
-        torch.testing.assert_close(sine_cosine(4, 8, 4), sine_cosine(4, 8))

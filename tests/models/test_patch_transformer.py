@@ -10,8 +10,7 @@ from torch import Tensor
 
 from ipse.errors import UserError
 from ipse.losses import masked_series_mse
-from ipse.models.norm import BatchNorm
-from ipse.models.patch_transformer import PatchTransformer, TokenNorm
+from ipse.models.patch_transformer import PatchTransformer
 from ipse.models.revin import normalise
 
 KINDS: list[dict[str, Any]] = [
@@ -265,26 +264,6 @@ class TestMissing:
             assert h.isfinite().all()
             h.square().sum().backward()
         assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
-
-
-class TestBatchStatistics:
-    def test_of_whole_batches_they_are_those_of_batch_normalisation(self) -> None:
-        tokens, plain = TokenNorm(6), BatchNorm(6)
-        x = 3 + 2 * torch.randn(5, 7, 6)
-        everything = torch.ones(5, 7, dtype=torch.bool)
-        for _ in range(2):
-            torch.testing.assert_close(tokens(x, everything), plain(x.flatten(0, 1)).view_as(x))
-        for (name, a), b in zip(tokens.named_buffers(), plain.buffers(), strict=True):
-            if name != "num_batches_tracked":
-                torch.testing.assert_close(a, b, msg=name)
-        torch.testing.assert_close(tokens.eval()(x, everything), plain.eval()(x.flatten(0, 1)).view_as(x))
-
-    def test_each_feature_has_its_own_over_samples_and_tokens(self) -> None:
-        x = 3 + 2 * torch.randn(5, 7, 6)
-        valid = torch.rand(5, 7) < 0.7
-        y = TokenNorm(6)(x, valid)
-        torch.testing.assert_close(y[valid].mean(0), torch.zeros(6), rtol=0, atol=1e-5)
-        torch.testing.assert_close(y[valid].var(0, correction=0), torch.ones(6), rtol=1e-4, atol=1e-4)
 
 
 def _half(number: int, folder: Path) -> None:

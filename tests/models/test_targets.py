@@ -38,5 +38,5 @@ def test_a_teacher_is_asked_with_the_students_tokens_and_never_trains() -> None:
     frames, valid = student.frames(torch.randn(2, 8000))
     targets = teacher(student.positioned(frames, valid), valid)
     assert not targets.requires_grad
-    layers = student.hidden(student.positioned(frames, valid), valid, ffn=True)
+    layers = student.passed(student.positioned(frames, valid), valid).perceptrons
     torch.testing.assert_close(targets, averaged_targets([x.detach() for x in layers[1:]], valid))

@@ -84,7 +84,7 @@ class TestHuBERT:
     @torch.no_grad()
     def test_what_the_perceptrons_add(self, encoder):
         x = waves(2, 5000)
-        states, added = encoder.layers(x), encoder.layers(x, ffn=True)
+        states, added = encoder.layers(x), encoder.passed(encoder.tokens(x)).perceptrons
         assert (len(states), len(added)) == (3, 2)
         layer: Any = encoder.model.encoder.layers[1]
         h = states[1] + layer.attention(states[1])[0]

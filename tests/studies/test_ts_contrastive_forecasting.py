@@ -7,27 +7,13 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
-from torch import Tensor
 
 from ipse.errors import UserError
 from ipse.losses import hierarchical_contrast
 from ipse.metrics.forecast import receptive_field
-from ipse.studies.ts_contrastive_forecasting import (
-    ALGORITHMS,
-    BACKBONES,
-    STRATEGIES,
-    TCN,
-    Budget,
-    Contrast,
-    Forecaster,
-    Parts,
-    augmented,
-    instances,
-    learned,
-    main,
-    run,
-    synthetic,
-)
+from ipse.studies.forecast_contrast import ALGORITHMS
+from ipse.studies.forecasters import BACKBONES, TCN
+from ipse.studies.ts_contrastive_forecasting import STRATEGIES, Budget, Parts, learned, main, run, synthetic
 
 SMALL = Budget(steps=2, batch=4, width=8)
 
@@ -68,68 +54,6 @@ class TestCard:
         field = receptive_field(model, torch.randn(3, 2, 64), output=lambda h: h[:, -1])
         assert not field[:-reach].any()
         assert (field[-reach:] > 0).all()
-
-
-class TestBackbones:
-    @pytest.mark.parametrize("backbone", BACKBONES)
-    def test_hidden_steps_are_not_seen(self, backbone: str) -> None:
-        torch.manual_seed(0)
-        model, x = Forecaster(backbone, 2, 16, 4, 8).eval(), torch.randn(3, 2, 16)
-        hidden = torch.zeros(3, 16, dtype=torch.bool)
-        hidden[:, 4:9] = True
-        changed = x.clone()
-        changed[:, :, 4:9] = 7.0
-        torch.testing.assert_close(model.backbone(x, hidden), model.backbone(changed, hidden))
-        assert not torch.allclose(model.backbone(x), model.backbone(changed))
-        assert model(x).shape == (3, 2, 4)
-
-    @pytest.mark.parametrize("backbone", ["tcn", "lstm"])
-    def test_causal_ones_do_not_see_what_comes(self, backbone: str) -> None:
-        model, x = Forecaster(backbone, 2, 16, 4, 8).backbone, torch.randn(3, 2, 16)
-        torch.testing.assert_close(model(x)[:, :9], model(torch.cat([x[..., :9], torch.randn(3, 2, 7)], dim=2))[:, :9])
-
-
-class TestContrast:
-    def contrast(self, algorithm: str) -> tuple[Contrast, torch.nn.Module, Tensor]:
-        torch.manual_seed(0)
-        backbone = Forecaster("lstm", 2, 16, 4, 8).backbone
-        return Contrast(algorithm, backbone, 8, queue=6), backbone, torch.randn(4, 2, 16)
-
-    def test_the_queue_holds_the_last_keys(self) -> None:
-        contrast, backbone, x = self.contrast("M")
-        before = contrast.queue.clone()
-        contrast(x, backbone(x), backbone, 0)
-        k = contrast.slow_head(contrast.slow_backbone(augmented(x, 0)).mean(1))
-        torch.testing.assert_close(contrast.queue[:4], torch.nn.functional.normalize(k, dim=1))
-        assert torch.equal(contrast.queue[4:], before[:2])
-
-    def test_half_of_each(self) -> None:
-        (both, backbone, x), (m, *_), (h, *_) = (self.contrast(a) for a in ("M+H", "M", "H"))
-        r = backbone(x)
-        m.load_state_dict(both.state_dict())
-        torch.testing.assert_close(both(x, r, backbone, 1), (m(x, r, backbone, 1) + h(x, r, backbone, 1)) / 2)
-
-    @pytest.mark.parametrize("algorithm", ALGORITHMS)
-    def test_only_the_fast_weights_learn(self, algorithm: str) -> None:
-        contrast, backbone, x = self.contrast(algorithm)
-        contrast(x, backbone(x), backbone, 2).backward()
-        assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in backbone.parameters())
-        assert all(p.grad is None for m in (contrast.slow_backbone, contrast.slow_head) for p in m.parameters())
-
-    def test_instances_by_hand(self) -> None:
-        one, two = torch.randn(2, 3, 3, 4)
-        losses = []
-        for f in range(3):
-            z = torch.cat([one[:, f], two[:, f]])
-            for i in range(6):
-                others = [j for j in range(6) if j != i]
-                losses.append((z[i] @ z[others].T).logsumexp(0) - z[i] @ z[(i + 3) % 6])
-        torch.testing.assert_close(instances(one, two), torch.stack(losses).mean())
-
-    def test_changes_happen_to_half_of_the_windows_each(self) -> None:
-        x = torch.ones(4000, 1, 4)
-        same = (augmented(x, 5) == x).all(2).float().mean().item()
-        assert same == pytest.approx(1 / 8, abs=0.02)
 
 
 class TestParts:

@@ -100,6 +100,14 @@ class TestViewer:
         assert view.x is not x
         assert torch.equal(view.matrix, torch.tensor([[[1.0, 0.0]]]).expand(64, -1, -1))
 
+    def test_of_more_channels_some_are_shown(self):
+        x = gappy(16, 3)
+        viewer, every = SeriesViewer(SeriesPolicy(), take=(2, 0)), SeriesViewer(SeriesPolicy())
+        for look in (Look("none"), Look()):
+            view = viewer.view({"x": x}, look, 1, torch.arange(16)).x
+            assert same(view, viewer.view({"x": x[:, [2, 0]]}, look, 1, torch.arange(16)).x, 0)
+            assert same(view, every.view({"x": x[:, [2, 0]]}, look, 1, torch.arange(16)).x, 0)
+
     def test_the_original_at_half_the_length_is_the_mean_of_neighbours(self):
         x = waves(4, 2, 10)
         assert same(original(x, 5).x, x.view(4, 2, 5, 2).mean(3), 1e-6)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +28,7 @@ class Watch:
 
     def __init__(self, functions: Mapping[str, Number | None], samples: Samples, *, most: int = 1024, times: int = 20):
         self.functions, self.times = functions, times
-        self.samples = samples.subset(np.linspace(0, len(samples) - 1, min(most, len(samples))).astype(np.int64))
+        self.samples = samples.subset(samples.spread(most))
         self.y = torch.as_tensor(self.samples.y)
         bank, asking = (torch.as_tensor(part) for part in holdout(self.samples, 0.3, seed=1))
         self.bank, self.asking = bank[self.y[bank] >= 0], asking[self.y[asking] >= 0]

@@ -6,6 +6,7 @@ seed by calling what everybody else calls.
 """
 
 from ipse.claims.harness.claim import Claim
-from ipse.claims.harness.kit import exercises, few_labels, pictures, pretrained, probe, taught, watch
+from ipse.claims.harness.exercise import exercises, watch
+from ipse.claims.harness.kit import few_labels, linear, pictures, pretrained, probe, taught, untrained
 
-__all__ = ["Claim", "exercises", "few_labels", "pictures", "pretrained", "probe", "taught", "watch"]
+__all__ = ["Claim", "exercises", "few_labels", "linear", "pictures", "pretrained", "probe", "taught", "untrained", "watch"]

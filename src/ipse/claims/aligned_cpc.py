@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipse.claims import Claim, pretrained
-from ipse.claims.harness.speech import read, recordings
+from ipse.claims.harness.speech import read, syllables
 
 CLAIM = Claim(
     statement=(
@@ -25,7 +25,7 @@ CLAIM = Claim(
 
 
 def run(seed: int, long: bool) -> dict[str, float]:
-    (data,) = recordings("mandarin-syllables", 1000, 600, seed, "initial", size=0.4)
+    (data,) = syllables(seed, "initial")
 
     def learned(predictions: int) -> float:
         words = {"encoder": "wave_lstm", "batch_size": 32, "steps": 2500 if long else 80, "lr": 1e-3}

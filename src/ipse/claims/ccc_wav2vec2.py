@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ipse.claims import Claim, pretrained
-from ipse.claims.harness.speech import heard_in_noise, recordings
+from ipse.claims.harness.speech import heard_in_noise, small_transformer, syllables
 
 CLAIM = Claim(
     statement="Cross-contrast with clustered negatives gives features that tell more in noise than those of wav2vec 2.0.",
@@ -23,12 +25,10 @@ CLAIM = Claim(
 
 
 def run(seed: int, long: bool) -> dict[str, float]:
-    (data,) = recordings("mandarin-syllables", 1000, 600, seed, "tone", size=0.4)
+    (data,) = syllables(seed, "tone")
 
-    def learned(**settings: float) -> float:
-        words = {"encoder": "mel_transformer", "batch_size": 32, "steps": 2000 if long else 80, "lr": 1e-3}
-        options = {"width": 96, "depth": 3, "n_mels": 40}
-        settings = {"span": 4, "entries": 64, "negatives": 50, **settings}
-        return heard_in_noise(pretrained(data, seed, method="ccc-wav2vec2", options=options, set=settings, **words), data, 5.0)
+    def learned(**settings: Any) -> float:
+        words = small_transformer("ccc-wav2vec2", span=4, entries=64, negatives=50, **settings)
+        return heard_in_noise(pretrained(data, seed, **words, steps=2000 if long else 80), data, 5.0)
 
     return {"CCC-wav2vec 2.0": learned(), "wav2vec 2.0": learned(noisy_targets=0.0, noisy_context=0.0, scale=1.0)}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ipse.claims import Claim, exercises, few_labels, pretrained, probe
+from ipse.claims import Claim, exercises, few_labels, linear, pretrained
 
 if TYPE_CHECKING:
+    from ipse import Run
     from ipse.data import Data
 
 CLAIM = Claim(
@@ -23,22 +24,20 @@ CLAIM = Claim(
         "views of the accelerations."
     ),
 )
-OPTIONS: dict[str, Any] = {"hidden": 32}
 
 
 def run(seed: int, long: bool) -> dict[str, float]:
     both, anchor = exercises(seed), exercises(seed, channels=3)
     few = few_labels(anchor, 10, seed)
 
-    def learned(data: Data, method: str) -> dict[str, float]:
-        words = {"encoder": "dilated_conv", "batch_size": 32, "steps": 3000 if long else 150, "lr": 1e-3}
-        run = pretrained(data, seed, options=OPTIONS, method=method, set={"temperature": 0.1}, **words)
-        return {"few": probe(run, few, "linear")["linear"], "all": probe(run, anchor, "linear")["linear"]}
+    def learned(data: Data, method: str) -> Run:
+        words = {"encoder": "dilated_conv", "options": {"hidden": 32}, "batch_size": 32, "lr": 1e-3}
+        return pretrained(data, seed, method=method, **words, set={"temperature": 0.1}, steps=3000 if long else 150)
 
     ours, simclr = learned(both, "collossl"), learned(anchor, "simclr")
     return {
-        "ColloSSL": ours["few"],
-        "SimCLR": simclr["few"],
-        "ColloSSL, all labels": ours["all"],
-        "SimCLR, all labels": simclr["all"],
+        "ColloSSL": linear(ours, few),
+        "SimCLR": linear(simclr, few),
+        "ColloSSL, all labels": linear(ours, anchor),
+        "SimCLR, all labels": linear(simclr, anchor),
     }

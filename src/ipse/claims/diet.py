@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipse.claims import Claim, pictures, pretrained, probe
+from ipse.claims import Claim, linear, pictures, pretrained
 
 CLAIM = Claim(
     statement="Predicting the index of each sample learns as well as SimCLR, without projector, pairs or negatives: within 2 points.",
@@ -22,5 +22,5 @@ CLAIM = Claim(
 def run(seed: int, long: bool) -> dict[str, float]:
     data = pictures("digits", 1400, 397, seed)
     steps = 3000 if long else 200
-    ours = probe(pretrained(data, seed, method="diet", steps=2 * steps), data, "linear")["linear"]
-    return {"DIET": ours, "SimCLR": probe(pretrained(data, seed, method="simclr", steps=steps), data, "linear")["linear"]}
+    ours, baseline = (pretrained(data, seed, method=m, steps=n) for m, n in (("diet", 2 * steps), ("simclr", steps)))
+    return {"DIET": linear(ours, data), "SimCLR": linear(baseline, data)}

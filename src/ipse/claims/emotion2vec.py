@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipse.claims import Claim, pretrained
-from ipse.claims.harness.speech import read, recordings
+from ipse.claims.harness.speech import read, small_transformer, syllables
 
 CLAIM = Claim(
     statement="The utterance loss of emotion2vec makes features tell more of how something is said than frames alone do.",
@@ -23,12 +23,10 @@ CLAIM = Claim(
 
 
 def run(seed: int, long: bool) -> dict[str, float]:
-    (data,) = recordings("mandarin-syllables", 1000, 600, seed, "tone", size=0.4)
+    (data,) = syllables(seed, "tone")
 
     def learned(alpha: float) -> float:
-        words = {"encoder": "mel_transformer", "batch_size": 32, "steps": 2500 if long else 100, "lr": 1e-3}
-        options, settings = {"width": 96, "depth": 3, "n_mels": 40}, {"alpha": alpha, "masks": 2, "decay": 0.99}
-        run = pretrained(data, seed, method="emotion2vec", options=options, set=settings, **words)
-        return read(run, data)
+        words = small_transformer("emotion2vec", alpha=alpha, masks=2, decay=0.99)
+        return read(pretrained(data, seed, **words, steps=2500 if long else 100), data)
 
     return {"frames and utterance": learned(1.0), "frames alone": learned(0.0)}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ipse.claims import Claim, pretrained
-from ipse.claims.harness.kit import taught
-from ipse.claims.harness.speech import frames, recordings
+from ipse.claims import Claim, pretrained, taught
+from ipse.claims.harness.speech import frames, small_transformer, syllables
 
 CLAIM = Claim(
     statement=(
@@ -30,11 +29,10 @@ def run(seed: int, long: bool) -> dict[str, float]:
     from ipse.metrics.units import phone_purity, pnmi
     from ipse.models.kmeans import assign, kmeans
 
-    (data,) = recordings("mandarin-syllables", 1400, 800, seed, "final", size=0.4)
+    (data,) = syllables(seed, "final", train=1400, test=800)
     assert data.test is not None
-    words = {"encoder": "mel_transformer", "batch_size": 32, "steps": 4000 if long else 250, "lr": 1e-3}
-    options, settings = {"width": 96, "depth": 4, "n_mels": 40}, {"clusters": [50], "span": 5}
-    run = pretrained(data, seed, method="hubert", options=options, set=settings, **words)
+    words = small_transformer("hubert", depth=4, clusters=[50], span=5)
+    run = pretrained(data, seed, **words, steps=4000 if long else 250)
     method = taught(run, data)
     kinds = {"HuBERT": lambda x: method.encoder.layers(x)[2], "MFCC": lambda x: method.mfcc(x)[0]}
     nmi, purity = {}, {}

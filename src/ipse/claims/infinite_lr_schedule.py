@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ipse.claims import Claim, pictures, probe
+from ipse.claims import Claim, linear, pictures
 
 if TYPE_CHECKING:
     from ipse.data import Data
@@ -78,7 +78,7 @@ def _learned(tasks: list[Data], steps: int, seed: int, schedule: Callable[[int],
     stream = Stream(tasks[0].train, MAE.sees, eye, 128, seed)
     plan = Plan(lr=1e-3, schedule=lambda total, warmup: schedule, steps=steps * len(tasks))
     fit(Fabric(accelerator="cpu", devices=1), method, stream, plan)
-    return [probe(method.encoder.eval(), task, "linear")["linear"] for task in tasks]
+    return [linear(method.encoder.eval(), task) for task in tasks]
 
 
 def _turn(feeds: list[Feed], step: int, steps: int) -> Feed:

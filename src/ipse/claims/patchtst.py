@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ipse.claims import Claim, exercises, pretrained
+from ipse.claims import Claim, exercises, pretrained, untrained
 
 CLAIM = Claim(
     statement="Forecasts read off a frozen patch transformer err less after masked patches than after SimCLR.",
@@ -24,10 +24,7 @@ OPTIONS: dict[str, Any] = {"width": 64, "depth": 2, "heads": 4}
 
 
 def run(seed: int, long: bool) -> dict[str, float]:
-    import torch
-
     from ipse.metrics.forecasting import forecast_probe
-    from ipse.models import create
 
     data, times = exercises(seed, 100), 15 if long else 1
     test = data.test
@@ -39,8 +36,7 @@ def run(seed: int, long: bool) -> dict[str, float]:
         return {name: numbers["mse"] for name, numbers in forecast_probe(encoder, data.train, test, 25).items()}
 
     masked, contrast = learned("patchtst", 400), learned("simclr", 200)
-    torch.manual_seed(seed)
-    random = forecast_probe(create("patch_transformer", data.form, **OPTIONS).eval(), data.train, test, 25)
+    random = forecast_probe(untrained(data, seed, "patch_transformer", **OPTIONS), data.train, test, 25)
     return {
         "PatchTST": masked["encoder"],
         "SimCLR": contrast["encoder"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipse.claims import Claim, exercises, pretrained, probe, taught
+from ipse.claims import Claim, exercises, linear, pretrained, taught
 
 if TYPE_CHECKING:
     from ipse.data import Data
@@ -40,8 +40,8 @@ def run(seed: int, long: bool) -> dict[str, float]:
     method: Rebar = taught(learned, data)  # type: ignore[assignment]
     return {
         **_right(method, data, seed),
-        "linear probe, REBAR": probe(learned, data, "linear")["linear"],
-        "linear probe, SimCLR": probe(simclr, data, "linear")["linear"],
+        "linear probe, REBAR": linear(learned, data),
+        "linear probe, SimCLR": linear(simclr, data),
     }
 
 

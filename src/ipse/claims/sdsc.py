@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipse.claims import Claim, exercises, few_labels, pretrained, probe, taught
+from ipse.claims import Claim, exercises, few_labels, linear, pretrained, taught
 
 if TYPE_CHECKING:
     from ipse.data import Data
@@ -37,7 +37,7 @@ def run(seed: int, long: bool) -> dict[str, float]:
         words = {"batch_size": 32, "steps": 6000 if long else 300, "lr": 1e-3}
         run = pretrained(data, seed, options=OPTIONS, method="patchtst", set={"loss": loss}, **words)
         method: PatchTST = taught(run, data)  # type: ignore[assignment]
-        return {**_filled(method, data), "linear": probe(run, few, "linear")["linear"]}
+        return {**_filled(method, data), "linear": linear(run, few)}
 
     hybrid, error, overlap = learned("hybrid"), learned("mse"), learned("sdsc")
     return {

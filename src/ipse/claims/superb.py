@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ipse.claims import Claim, pretrained
-from ipse.claims.harness.speech import read, recordings
+from ipse.claims.harness.speech import read, small_transformer, syllables
 
 CLAIM = Claim(
     statement=(
@@ -31,16 +29,12 @@ def run(seed: int, long: bool) -> dict[str, float]:
     from ipse.metrics.layers import FilterBank
 
     labels = ("initial", "tone", "speaker")
-    tasks = recordings("mandarin-syllables", 1000, 600, seed, *labels, size=0.4)
-    words = {"encoder": "mel_transformer", "batch_size": 32, "steps": 4000 if long else 800, "lr": 1e-3}
-    options: dict[str, Any] = {"width": 96, "depth": 3, "n_mels": 40}
-    settings = {"clusters": [50], "span": 5}
-    same = {"method": "hubert", "options": options, "set": settings}
-    form = tasks[0].form
+    tasks = syllables(seed, *labels)
+    words = small_transformer("hubert", clusters=[50], span=5)
     encoders = {
-        "HuBERT": pretrained(tasks[0], seed, **same, **words).encoder,
-        "HuBERT after one step": pretrained(tasks[0], seed, **same, **(words | {"steps": 1})).encoder,
-        "filter banks": FilterBank(form),
+        "HuBERT": pretrained(tasks[0], seed, **words, steps=4000 if long else 800).encoder,
+        "HuBERT after one step": pretrained(tasks[0], seed, **words, steps=1).encoder,
+        "filter banks": FilterBank(tasks[0].form),
     }
     scores = {
         name: {label: read(encoder, data) for label, data in zip(labels, tasks, strict=True)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ipse.claims import Claim, pretrained
+from ipse.claims import Claim, pretrained, untrained
 from ipse.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ def run(seed: int, long: bool) -> dict[str, float]:
     from ipse.data import open_data
     from ipse.data.cache import data_folder
     from ipse.metrics.linear import linear_probe
-    from ipse.models import create
 
     path = data_folder() / "keel" / "letter.npz"
     if not path.is_file():
@@ -52,14 +51,13 @@ def run(seed: int, long: bool) -> dict[str, float]:
     def accuracy(encoder: Encoder | None) -> float:
         x, x_held = (part.read(np.arange(len(part)))["x"] for part in (fit, held))
         if encoder is not None:
-            x, x_held = (encoder.eval().dense(each).flatten(1) for each in (x, x_held))
+            x, x_held = (encoder.dense(each).flatten(1) for each in (x, x_held))
         return linear_probe(x, torch.as_tensor(fit.y), x_held, torch.as_tensor(held.y))
 
     settings = {"width": 32, "depth": 2}
     words = {"batch_size": 64, "steps": 6000 if long else 600, "lr": 1e-3}
     ours = pretrained(data, seed, options=OPTIONS, method="t-jepa", set=settings, **words)
-    torch.manual_seed(seed)
-    random = create("ft_transformer", data.form, pool="register", **OPTIONS)
+    random = untrained(data, seed, "ft_transformer", pool="register", **OPTIONS)
     return {
         "T-JEPA": accuracy(ours.encoder),
         "the encoder untrained": accuracy(random),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ipse.claims import Claim, exercises, few_labels, pretrained, probe
+from ipse.claims import Claim, exercises, few_labels, linear, pretrained, untrained
+
+if TYPE_CHECKING:
+    from ipse import Run
 
 CLAIM = Claim(
     statement="The output of TimeDRL's class patch tells classes apart better than the mean over patches trained in its place.",
@@ -22,28 +25,22 @@ OPTIONS: dict[str, Any] = {"width": 64, "depth": 2, "heads": 4}
 
 
 def run(seed: int, long: bool) -> dict[str, float]:
-    import torch
-
-    from ipse.models import create
-
     data = exercises(seed)
     few = few_labels(data, 10, seed)
 
-    def learned(**settings: float | str) -> dict[str, float]:
+    def learned(**settings: float | str) -> Run:
         words = {"batch_size": 64, "steps": 3000 if long else 200, "lr": 1e-3}
-        run = pretrained(data, seed, options=OPTIONS, method="timedrl", set=settings, **words)
-        return {"few": probe(run, few, "linear")["linear"], "all": probe(run, data, "linear")["linear"]}
+        return pretrained(data, seed, options=OPTIONS, method="timedrl", set=settings, **words)
 
     ours, mean = learned(), learned(instance="gap")
     predictive = learned(instance="gap", weight=0.0)
-    torch.manual_seed(seed)
-    random = create("patch_transformer", data.form, mix=True, pool="cls", **OPTIONS)
+    random = untrained(data, seed, "patch_transformer", mix=True, pool="cls", **OPTIONS)
     return {
-        "class patch": ours["few"],
-        "mean over patches": mean["few"],
-        "mean over patches, without contrast": predictive["few"],
-        "class patch, untrained": probe(random, few, "linear")["linear"],
-        "class patch, all labels": ours["all"],
-        "mean over patches, all labels": mean["all"],
-        "mean over patches, without contrast, all labels": predictive["all"],
+        "class patch": linear(ours, few),
+        "mean over patches": linear(mean, few),
+        "mean over patches, without contrast": linear(predictive, few),
+        "class patch, untrained": linear(random, few),
+        "class patch, all labels": linear(ours, data),
+        "mean over patches, all labels": linear(mean, data),
+        "mean over patches, without contrast, all labels": linear(predictive, data),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ipse.claims import Claim, pretrained
-from ipse.claims.harness.speech import confused, read, recordings
+from ipse.claims.harness.speech import confused, read, recordings, small_transformer
 
 CLAIM = Claim(
     statement="HuBERT with the utterance-wise contrast and mixing of UniSpeech-SAT tells more about who speaks.",
@@ -28,10 +28,8 @@ def run(seed: int, long: bool) -> dict[str, float]:
     (data,) = recordings("dutch-dialogue", 1200, 600, seed, "speaker", size=1.0)
 
     def learned(**settings: Any) -> tuple[float, float]:
-        words = {"encoder": "mel_transformer", "batch_size": 32, "steps": 2500 if long else 120, "lr": 1e-3}
-        options = {"width": 96, "depth": 3, "n_mels": 40}
-        settings = {"clusters": [50], "span": 5, **settings}
-        run = pretrained(data, seed, method="unispeech-sat", options=options, set=settings, **words)
+        words = small_transformer("unispeech-sat", clusters=[50], span=5, **settings)
+        run = pretrained(data, seed, **words, steps=2500 if long else 120)
         return read(run, data), confused(run, data)
 
     (ours, errors), (baseline, errors_baseline) = learned(), learned(contrast=0.0, mixing=0.0)

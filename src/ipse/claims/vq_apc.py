@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ipse.claims import Claim, pretrained
-from ipse.claims.harness.kit import taught
-from ipse.claims.harness.speech import frames, recordings
+from ipse.claims import Claim, pretrained, taught
+from ipse.claims.harness.speech import frames, syllables
 
 CLAIM = Claim(
     statement=(
@@ -29,19 +28,14 @@ CLAIM = Claim(
 def run(seed: int, long: bool) -> dict[str, float]:
     from ipse.metrics.units import mutual_information
 
-    sound, speaker = recordings("mandarin-syllables", 1400, 800, seed, "final", "speaker", size=0.4)
+    sound, speaker = syllables(seed, "final", "speaker", train=1400, test=800)
     assert sound.test is not None
     assert speaker.test is not None
     bits: dict[tuple[str, int], float] = {}
     for entries in (128, 8):
-        words = {
-            "encoder": "mel_gru",
-            "batch_size": 32,
-            "steps": 2000 if long else 500,
-            "lr": 2e-3,
-            "set": {"entries": entries},
-        }
-        run = pretrained(sound, seed, method="vq-apc", options={"width": 128, "depth": 2, "n_mels": 40}, **words)
+        words = {"encoder": "mel_gru", "batch_size": 32, "steps": 2000 if long else 500, "lr": 2e-3}
+        options, settings = {"width": 128, "depth": 2, "n_mels": 40}, {"entries": entries}
+        run = pretrained(sound, seed, method="vq-apc", options=options, set=settings, **words)
         quantiser = taught(run, sound).quantiser
         for name, part in (("sound", sound.test), ("speaker", speaker.test)):
             h, labels = frames(run.encoder, part)

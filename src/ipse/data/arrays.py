@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,39 +10,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from ipse.data.digest import digest, file_digests
-from ipse.data.images import Bytes, Images, release, store_side, view_size
-from ipse.data.labels import encode
+from ipse.data.digest import digest
+from ipse.data.given import Given, Rows
+from ipse.data.images import Bytes, Images, store_side, view_size
 from ipse.data.npz import Packed
 from ipse.data.samples import Ints
 from ipse.data.store import Opened, Skipped, picture_writer, stored
 from ipse.data.strings import Strings
-from ipse.data.wanted import Files, NothingLeftError, Wanted, pictures_of
+from ipse.data.wanted import NothingLeftError, Wanted, pictures_of
 from ipse.errors import UserError
 
-_LARGE, _CHUNK = 1 << 28, 1 << 25  # bytes: what is converted in memory, and how much of it at a time
+_LARGE = 1 << 28  # bytes that are converted in memory
 
-Rows = NDArray[Any] | Packed
 Span = tuple[float, float]
 Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Arrays:
-    """Pictures x (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D), and labels y (N,).
+class Arrays(Given):
+    """Pictures x (N, H, W), (N, H, W, C), (N, C, H, W) or (N, D)."""
 
-    Labels are numbers among `classes` where those are given, else anything.
-    """
-
-    name: str
     x: Rows
-    y: ArrayLike | None = None
-    classes: tuple[str, ...] | None = None
-    files: Files | None = None
-    prefix: str = ""
 
     def open(self, wanted: Wanted) -> Opened:
         """Uses bytes where they are; turns other numbers into bytes, in memory or (when they are many) in a store.
@@ -53,8 +43,8 @@ class Arrays:
         """
         native, count = self._shape(), self.x.shape[0]
         size, target, span = self._plan(native, wanted)
-        y, classes = (np.full(count, -1, np.int64), ()) if self.y is None else encode(self.y, count, self.classes)
-        content = digest(self._content(y, wanted), classes)
+        y, classes = self.labels(count)
+        content = digest(self.content(y, wanted), classes)
         aspect = np.full(count, native[2] / native[1], np.float32)
 
         if self.x.dtype == np.uint8 and native == target and not isinstance(self.x, Packed):
@@ -101,21 +91,13 @@ class Arrays:
             raise UserError(f"the training pictures have {like.channels} channels, but those in {self.name} have {native[0]}")
         return like.size, (like.channels, like.height, like.width), wanted.like.span
 
-    def _content(self, y: Ints, wanted: Wanted) -> str:
-        if self.files is not None:
-            return digest(*file_digests(*self.files, wanted.cache, wanted.progress))
-        content = hashlib.blake2b(repr((self.x.shape, self.x.dtype.str)).encode() + y.tobytes(), digest_size=16)
-        for _, part in _chunks(self.x):
-            content.update(np.ascontiguousarray(part).data)
-        return content.hexdigest()
-
     def _scan(self, span: Span | None) -> tuple[Ints, list[Skipped], Span | None]:
         """The places of the finite pictures, the others, and the values that become 0 and 255 (None: they are bytes)."""
         count = self.x.shape[0]
         if self.x.dtype == np.uint8:
             return np.arange(count), [], None
         good, low, high = np.ones(count, bool), math.inf, -math.inf
-        for start, part in _chunks(self.x):
+        for start, part in self.chunks():
             flat = part.reshape(len(part), -1)
             finite = np.isfinite(flat).all(1)
             good[start : start + len(part)] = finite
@@ -131,7 +113,7 @@ class Arrays:
 
     def _converted(self, kept: Ints, span: Span | None, shape: Shape, wanted: Wanted) -> Iterator[tuple[int, Bytes]]:
         """The `kept` pictures as bytes (n, C, H, W), piece by piece, with the place where each piece begins."""
-        for start, part in _chunks(self.x):
+        for start, part in self.chunks():
             first, last = np.searchsorted(kept, [start, start + len(part)])
             x = as_pictures(part[kept[first:last] - start])
             if span is not None:
@@ -167,13 +149,3 @@ def as_pictures(x: NDArray[Any]) -> NDArray[Any]:
     both = max(first, last) <= 4
     channels_last = first == middle != last if both else last < first
     return x.transpose(0, 3, 1, 2) if channels_last else x
-
-
-def _chunks(x: Rows) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Pieces of the rows, with the place where each begins."""
-    rows = max(1, _CHUNK // (math.prod(x.shape[1:]) * x.dtype.itemsize))
-    start = 0
-    for part in x.chunks(rows) if isinstance(x, Packed) else (np.asarray(x[i : i + rows]) for i in range(0, len(x), rows)):
-        yield start, part
-        start += len(part)
-        release(getattr(x, "_mmap", None))

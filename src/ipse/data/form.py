@@ -48,16 +48,28 @@ def table(columns: Sequence[Mapping[str, Any]]) -> Form:
     return {"modality": "table", "columns": [dict(column) for column in columns]}
 
 
+def some_channels(form: Form, take: Sequence[int]) -> Form:
+    """The form of some channels of series. Its `take` says which, to those who are given all: `ipse.transforms.viewer`."""
+    own = {name: [form[name][i] for i in take] for name in ("names", "mean", "scale")}
+    return {**form, **own, "channels": len(take), "take": list(take)}
+
+
 def mismatch(form: Form, made_for: Form) -> str | None:
     """Why samples of one form do not fit a model that was made for another; None when they do."""
     kind, expected = form["modality"], made_for["modality"]
     if kind != expected:
         return f"the data is {_PLURAL[kind]}, the encoder was made for {_PLURAL[expected]}"
-    if form.get("channels") != made_for.get("channels"):
+    if form.get("channels") != made_for.get("channels") and not _contains(form, made_for):
         return f"the data has {form['channels']} channel(s), the encoder was made for {made_for['channels']}"
     if kind == "table" and len(form["columns"]) != len(made_for["columns"]):
         return f"the data has {len(form['columns'])} columns, the encoder was made for {len(made_for['columns'])}"
     return None
+
+
+def _contains(form: Form, made_for: Form) -> bool:
+    """Whether the channels that a model takes out of series are where it looks for them, by their names."""
+    taken = [name for i, name in enumerate(form.get("names", ())) if i in made_for.get("take", ())]
+    return bool(taken) and taken == made_for["names"]
 
 
 def shape(form: Form) -> tuple[int, ...]:
@@ -81,7 +93,7 @@ def described(form: Form) -> str:
     if kind == "audio":
         return f"{form['samples'] / form['rate']:g} s at {form['rate'] / 1000:g} kHz"
     if kind == "series":
-        return f"{form['channels']} channel(s) of {form['length']} steps"
+        return f"{form['channels']} channel{'s' * (form['channels'] != 1)} of {form['length']} steps"
     return f"{len(form['columns'])} columns"
 
 

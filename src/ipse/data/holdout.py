@@ -16,11 +16,11 @@ def holdout(samples: Samples, fraction: float = 0.2, seed: int = 0) -> tuple[Int
     belongs together (windows of one recording) stays together, with the label of its first sample. Which samples are set aside
     depends on (seed, position) and the labels alone.
     """
-    y = samples.y
-    if samples.group is not None and len(np.unique(samples.group)) > 1:
-        _, first, member = np.unique(samples.group, return_index=True, return_inverse=True)
-        aside = _aside(y[first], fraction, seed)[member]
-    else:
+    y, group = samples.y, samples.group_numbers
+    if group.any():
+        _, first = np.unique(group, return_index=True)
+        aside = _aside(y[first], fraction, seed)[group]
+    else:  # one group, which has to be split
         aside = _aside(y, fraction, seed)
     return np.flatnonzero(~aside), np.flatnonzero(aside)
 

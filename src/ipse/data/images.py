@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +11,12 @@ from torch import Tensor
 
 from ipse.data import form
 from ipse.data.form import Form
+from ipse.data.mapped import Mapped
 from ipse.data.samples import Ints, Raw, Samples, as_rows
 from ipse.data.strings import Strings
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-
-_KEPT = 1 << 28  # bytes of a mapped file that may stay in memory
-_AROUND = 1 << 21  # bytes that the kernel may map around every place that is touched: a large folio of its cache
 
 
 class Images(Samples):
@@ -48,13 +44,7 @@ class Images(Samples):
         self._aspect: Floats = np.full(n, self.width / self.height, np.float32) if aspect is None else aspect
         self.names = Strings.of(map(str, range(n))) if names is None else names
         self.size = size or view_size(max(self.height, self.width))
-        self._folder = folder
-        self._touched = 0
-        self._attach(x)
-
-    def _attach(self, x: Bytes) -> None:
-        self._map = getattr(x, "_mmap", None)
-        self._all: Bytes = np.asarray(x)
+        self._all = Mapped(x, folder)
 
     @property
     def form(self) -> Form:  # type: ignore[override]
@@ -62,7 +52,7 @@ class Images(Samples):
 
     @property
     def x(self) -> Bytes:
-        return self._all if self._rows is None else self._all[self._rows]
+        return self._all.array if self._rows is None else self._all.array[self._rows]
 
     def gather(self, index: Tensor | ArrayLike) -> Tensor:
         """The pictures at `index` (B,) as uint8 (B, C, H, W); IndexError where there are none."""
@@ -70,9 +60,9 @@ class Images(Samples):
         return self._gather(rows if self._rows is None else self._rows[rows])
 
     def _gather(self, rows: Ints) -> Tensor:
-        x = self._all
+        x = self._all.array
         batch = np.take(x, rows, axis=0) if x.flags.c_contiguous else np.ascontiguousarray(x[rows])
-        self._release(len(rows))
+        self._all.touched(len(rows), batch.nbytes)
         return torch.from_numpy(batch)
 
     def _read(self, rows: Ints) -> Raw:
@@ -81,30 +71,6 @@ class Images(Samples):
     @property
     def aspect(self) -> Floats:
         return self._aspect if self._rows is None else self._aspect[self._rows]
-
-    def _release(self, samples: int) -> None:
-        """Lets go of mapped pages now and then."""
-        if self._map is None or self._all.nbytes <= _KEPT:
-            return
-        self._touched += samples * (self._all[0].nbytes + _AROUND)
-        if self._touched > _KEPT:
-            release(self._map)
-            self._touched = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: pictures of a store on disk are mapped again at the other end, not sent."""
-        return {**self.__dict__, "_map": None, "_all": self._all if self._folder is None else None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self._folder is not None:
-            self._attach(np.load(self._folder / "x.npy", mmap_mode="r", allow_pickle=False))
-
-
-def release(mapped: mmap.mmap | None) -> None:
-    """Lets go of the pages of a mapped file: they stay in the system's cache but no longer count as this process's memory."""
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def view_size(side: int) -> int:

@@ -24,12 +24,13 @@ class Appends(Protocol):
 
 
 class Built(NamedTuple):
-    """What is known when all samples are written: their labels (N,), the classes, the form, and what was left out."""
+    """What is known when all samples are written: their labels (N,), the classes, the form, and what was left out: samples and columns."""
 
     y: Ints
     classes: tuple[str, ...]
     form: Mapping[str, Any]
     skipped: list[Skipped]
+    left_out: list[str]
 
 
 class Held:
@@ -60,16 +61,12 @@ def keep(
     if folder is None:
         held = Held(columns())
         built = build(held)
-        return Opened(kind(held.finish(built)), built.classes, key, built.skipped)
+        return Opened(kind(held.finish(built)), built.classes, key, built.skipped, left_out=tuple(built.left_out))
 
     def fill(temporary: Path) -> None:
         with Writer(temporary, columns()) as writer:
             built = build(writer)
-            writer.finish(built.y, {"classes": built.classes, "form": built.form, "span": None}, built.skipped)
+            about = {"classes": built.classes, "form": built.form, "span": None, "left_out": built.left_out}
+            writer.finish(built.y, about, built.skipped)
 
     return stored(folder, key, fill, kind)
-
-
-def mapped_in(column: NDArray[Any], folder: Path) -> Path | None:
-    """The folder of a column that is mapped from a store; None when it is in memory."""
-    return folder if isinstance(column, np.memmap) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import tempfile
 from collections.abc import Iterator
@@ -12,19 +11,18 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ipse.data.arrays import Rows, _chunks
 from ipse.data.decode_audio import SHORTEST, Decoded, Shorts, as_shorts, decode, is_silent
-from ipse.data.digest import digest, file_digests
+from ipse.data.digest import digest
 from ipse.data.form import RATE
-from ipse.data.labels import encode
+from ipse.data.given import Given, Rows
 from ipse.data.parallel import parallel
 from ipse.data.records import FolderRecords, Labels, Record, decoded
 from ipse.data.samples import Ints
 from ipse.data.store import Opened, Skipped, stored
 from ipse.data.strings import Strings
-from ipse.data.wanted import Files, NothingLeftError, Wanted
+from ipse.data.wanted import NothingLeftError, Wanted
 from ipse.data.waves import Waves, wave_writer, waves
 from ipse.errors import UserError
 
@@ -103,18 +101,10 @@ def _window(wanted: Wanted) -> int | None:
 
 
 @dataclass(frozen=True)
-class WaveArrays:
-    """Waves x (N, T) or (N, 1, T) at 16 kHz, NaN behind the end of a short one, and labels y (N,).
+class WaveArrays(Given):
+    """Waves x (N, T) or (N, 1, T) at 16 kHz, NaN behind the end of a short one."""
 
-    Labels are numbers among `classes` where those are given, else anything.
-    """
-
-    name: str
     x: Rows
-    y: ArrayLike | None = None
-    classes: tuple[str, ...] | None = None
-    files: Files | None = None
-    prefix: str = ""
 
     def open(self, wanted: Wanted) -> Opened:
         """Turns numbers into 16 bits in a store: int16 as they are, floats in [-1, 1], others divided by the largest.
@@ -127,20 +117,12 @@ class WaveArrays:
         shape = tuple(self.x.shape)
         if len(shape) not in (2, 3) or 0 in shape or (len(shape) == 3 and shape[1] != 1):
             raise UserError(f"expected waves (N, T) or (N, 1, T) in {self.name}, got the shape {shape}")
-        y, classes = (np.full(shape[0], -1, np.int64), ()) if self.y is None else encode(self.y, shape[0], self.classes)
+        y, classes = self.labels(shape[0])
         window, peak = _window(wanted), wanted.like.span[1] if wanted.like and wanted.like.span else None
-        content = digest(self._content(y, wanted), classes, self.prefix)
+        content = digest(self.content(y, wanted), classes, self.prefix)
         folder = wanted.cache / "stores" / digest(content, "audio", peak)
         build = partial(self._build, y=y, classes=classes, peak=peak, wanted=wanted)
         return stored(folder, content, build, partial(waves, window=window))
-
-    def _content(self, y: Ints, wanted: Wanted) -> str:
-        if self.files is not None:
-            return digest(*file_digests(*self.files, wanted.cache, wanted.progress))
-        content = hashlib.blake2b(repr((self.x.shape, self.x.dtype.str)).encode() + y.tobytes(), digest_size=16)
-        for _, part in _chunks(self.x):
-            content.update(np.ascontiguousarray(part).data)
-        return content.hexdigest()
 
     def _build(self, folder: Path, y: Ints, classes: tuple[str, ...], peak: float | None, wanted: Wanted) -> None:
         peak = peak or self._peak()
@@ -148,7 +130,7 @@ class WaveArrays:
         kept: list[Ints] = []
         end = 0
         with wave_writer(folder) as writer:
-            for first, part in _chunks(self.x):
+            for first, part in self.chunks():
                 x = part.reshape(len(part), -1)
                 length, reasons = _checked(x, peak)
                 names = [f"{self.prefix}{first + i}" for i in range(len(x))]
@@ -175,7 +157,7 @@ class WaveArrays:
         if self.x.dtype == np.int16:
             return 32768.0
         peak = 0.0
-        for _, part in _chunks(self.x):
+        for _, part in self.chunks():
             finite = part[np.isfinite(part)]
             peak = max(peak, float(finite.max(initial=0)), -float(finite.min(initial=0)))
         return peak if peak > 1 else 1.0

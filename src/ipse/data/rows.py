@@ -16,17 +16,16 @@ from ipse.data.cells import Cells, Profile, codes
 from ipse.data.digest import digest
 from ipse.data.form import Form
 from ipse.data.frames import Frames, Piece
-from ipse.data.images import release
-from ipse.data.keeping import Appends, Built, Columns, keep, mapped_in
+from ipse.data.keeping import Appends, Built, Columns, keep
 from ipse.data.labels import as_label, encode, in_order, renumbered
+from ipse.data.mapped import Mapped
+from ipse.data.notes import few, listed, missing_cells
 from ipse.data.samples import Ints, Raw, Samples
 from ipse.data.store import Opened, Skipped, Stored
 from ipse.data.strings import Strings
 from ipse.data.wanted import NothingLeftError, Wanted
 from ipse.errors import UserError
 
-_KEPT = 1 << 28  # bytes of a mapped file that may stay in memory
-_LISTED = 5  # columns of one kind that are named one by one
 _CLASSES, _MEASURES = 1000, 20  # different labels up to which they are classes: of any kind, and with fractions
 
 
@@ -45,37 +44,19 @@ class Rows(Samples):
         self.form = form
         self.y = np.full(len(x), -1, np.int64) if y is None else y
         self.names = Strings.of(map(str, range(len(x)))) if names is None else names
-        self._folder = folder
-        self._touched = 0
-        self._attach(x)
-
-    def _attach(self, x: NDArray[np.float32]) -> None:
-        self._map = getattr(x, "_mmap", None)
-        self._all = np.asarray(x)
+        self._all = Mapped(x, folder)
 
     def _read(self, rows: Ints) -> Raw:
-        x = np.take(self._all, rows, axis=0)
-        self._touched += x.nbytes + (len(rows) << 16)
-        if self._touched > _KEPT:
-            release(self._map)
-            self._touched = 0
+        x = np.take(self._all.array, rows, axis=0)
+        self._all.touched(len(rows), x.nbytes)
         return {"x": torch.from_numpy(x)}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: rows of a store on disk are mapped again at the other end, not sent."""
-        return {**self.__dict__, "_map": None, "_all": self._all if self._folder is None else None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self._folder is not None:
-            self._attach(np.load(self._folder / "x.npy", mmap_mode="r", allow_pickle=False))
 
 
 def _rows(stored: Stored) -> Rows:
     x = stored.columns["x"]
     if not (x.ndim == 2 and x.dtype == np.float32 and 0 < len(x) == len(stored.y)):
         raise ValueError("no rows")
-    return Rows(x, stored.index["form"], stored.y, stored.names, folder=mapped_in(x, stored.folder))
+    return Rows(x, stored.index["form"], stored.y, stored.names, folder=stored.folder)
 
 
 def open_rows(
@@ -104,6 +85,7 @@ class _Table:
         self._frames, self._prefix, self._given, self._wanted = frames, prefix, given, wanted
         self._y, self._label, self._notes = y, label, list(frames.notes)
         self._form: Form | None = None
+        self._left_out: list[str] = []
 
     @property
     def form(self) -> Form:
@@ -116,16 +98,17 @@ class _Table:
 
     def _fitted(self, given: Form) -> Form:
         wanted = [column["name"] for column in given["columns"]]
-        known = set(self._frames.columns)
-        missing = [name for name in wanted if name not in known]
+        there, known = set(self._frames.columns), {*wanted, self._label}
+        missing = [name for name in wanted if name not in there]
         if len(missing) == len(wanted):
             raise UserError(
-                f"{self._frames.name} has none of the columns that are needed: expected {_listed(wanted)}, "
-                f"got {_listed(self._frames.columns)}"
+                f"{self._frames.name} has none of the columns that are needed: expected {listed(wanted)}, "
+                f"got {listed(self._frames.columns)}"
             )
-        extra = known - set(wanted) - {self._label}
-        self._notes += _few([(name, "not in the data: taken as missing") for name in missing])
-        self._notes += _few([(name, "not known to the model: left out") for name in self._frames.columns if name in extra])
+        self._left_out = [name for name in self._frames.columns if name not in known]
+        new = [name for name in self._left_out if name not in self._wanted.left_out]
+        self._notes += few("column", [(name, "not in the data: taken as missing") for name in missing])
+        self._notes += few("column", [(name, "not known to the model: left out") for name in new])
         return given
 
     def _learned(self) -> Form:
@@ -144,11 +127,12 @@ class _Table:
             done += len(piece)
             self._wanted.progress("reading rows", done, 0)
         out |= {name: why for name, profile in profiles.items() if name not in out and (why := profile.useless(name))}
+        self._left_out = list(out)
         kept = [_column(name, profile) for name, profile in profiles.items() if name not in out]
         strange = [(name, profiles[name]) for name in names if name not in out and not profiles[name].categories]
-        self._notes += _few([(name, f"{why}: left out") for name, why in out.items()])
-        self._notes += _few([(n, missing_cells(p.strange, "no number")) for n, p in strange if p.strange], False)
-        self._notes += _few([(n, missing_cells(p.infinite, "infinite")) for n, p in strange if p.infinite], False)
+        self._notes += few("column", [(name, f"{why}: left out") for name, why in out.items()])
+        self._notes += few("column", [(n, missing_cells(p.strange, "no number")) for n, p in strange if p.strange], False)
+        self._notes += few("column", [(n, missing_cells(p.infinite, "infinite")) for n, p in strange if p.infinite], False)
         if not kept:
             why = "; ".join(f"{name}: {reason}" for name, reason in list(out.items())[:3])
             raise NothingLeftError(f"no column of {self._frames.name} is left ({why or 'it has no rows'})", self._notes)
@@ -186,9 +170,9 @@ class _Table:
             raise NothingLeftError(f"no row of {self._frames.name} is left", self._notes + skipped)
         if self._given is not None:
             lost = [(c["name"], int(n)) for c, n in zip(columns, strange, strict=True) if n]
-            skipped += _few([(name, missing_cells(n, "unknown")) for name, n in lost], False)
+            skipped += few("column", [(name, missing_cells(n, "unknown")) for name, n in lost], False)
         labelled, classes = self._labels(labels, np.concatenate(y), np.concatenate(kept), done, skipped)
-        return Built(labelled, classes, self.form, self._notes + skipped)
+        return Built(labelled, classes, self.form, self._notes + skipped, self._left_out)
 
     def _names(self, piece: Piece, many: bool) -> list[str]:
         start = f"{self._prefix}{piece.file}#" if many else self._prefix
@@ -262,24 +246,3 @@ def _encoded(column: Cells, about: Form, table: dict[str, int] | None) -> tuple[
             numbers = ((column.numbers - about["mean"]) / about["scale"]).astype(np.float32)
         numbers[~np.isfinite(numbers)] = np.nan
     return numbers, present - int(np.isfinite(numbers).sum())
-
-
-def missing_cells(count: int, what: str) -> str:
-    """What happened to cells that cannot be used."""
-    return f"{count} {'cell is' if count == 1 else 'cells are'} {what}, taken as missing"
-
-
-def _few(columns: Sequence[tuple[str, str]], together: bool = True) -> list[Skipped]:
-    """Columns and what is wrong with them in a few lines: those with the same reason in one, or only the first ones."""
-    if not together:
-        more = [Skipped(f"{len(columns) - _LISTED} more columns", columns[-1][1])] if len(columns) > _LISTED else []
-        return [Skipped(f"column {name}", why) for name, why in columns[:_LISTED]] + more
-    reasons: dict[str, list[str]] = {}
-    for name, why in columns:
-        reasons.setdefault(why, []).append(name)
-    return [Skipped(f"column{'s' if len(names) > 1 else ''} {_listed(names)}", why) for why, names in reasons.items()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more

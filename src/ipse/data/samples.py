@@ -40,6 +40,15 @@ class Samples(ABC):
         """Whether any sample has a label."""
         return bool((self.y >= 0).any())
 
+    @property
+    def group_numbers(self) -> Ints:
+        """Of each sample the number of its group (N,), from 0 on; a sample that stands alone is a group of its own."""
+        return np.arange(len(self)) if self.group is None else np.unique(self.group, return_inverse=True)[1].reshape(-1)
+
+    def spread(self, most: int) -> Ints:
+        """The places of at most so many samples, evenly spread from the first to the last."""
+        return np.linspace(0, len(self) - 1, min(most, len(self))).astype(np.int64)
+
     def read(self, index: Tensor | ArrayLike) -> Raw:
         """The samples at `index` (B,) as they are kept: named tensors (B, ...), `x` among them."""
         rows = as_rows(index)

@@ -15,16 +15,17 @@ import numpy as np
 import torch
 
 from ipse.data import tables
-from ipse.data.arrays import Arrays, Rows
+from ipse.data.arrays import Arrays
 from ipse.data.cache import scratch
 from ipse.data.decode import extensions
 from ipse.data.folders import Folder, folder_splits, kind_of, listing
+from ipse.data.given import Rows
 from ipse.data.labels import LABEL_FILES
 from ipse.data.names import FETCHED, SHIPPED, named
 from ipse.data.npz import Npz, Packed, open_npy
 from ipse.data.pictures import Pictures
 from ipse.data.recordings import Recordings, WaveArrays
-from ipse.data.series import SeriesArrays
+from ipse.data.series_arrays import SeriesArrays
 from ipse.data.splits import by_word, choose
 from ipse.data.store import Skipped
 from ipse.data.tabular import ENDINGS, Frame, FrameFiles
@@ -66,7 +67,9 @@ def find(data: Any, wanted: Wanted, stack: ExitStack) -> Found:
     if type(x).__module__.partition(".")[0] == "pandas" and hasattr(x, "columns"):
         return Found("table", Frame("the table", x, None if y is None else np.asarray(y)))
     if wanted.modality == "series" and isinstance(x, list) and x and not isinstance(x[0], str):
-        return Found("series", SeriesArrays("the series", [_numpy(one) for one in x], None if y is None else _numpy(y)))
+        return Found(
+            "series", SeriesArrays("the series", [np.asarray(_numpy(one)) for one in x], None if y is None else _numpy(y))
+        )
     if not isinstance(x, (np.ndarray, torch.Tensor)):
         raise UserError(f"DATA cannot be a {type(x).__name__}: expected {_KINDS}")
     return Found("array", array_source("the array", _numpy(x), wanted, None if y is None else _numpy(y)))
@@ -181,8 +184,9 @@ def array_source(
 ) -> Source:
     """An array as what the user says it is, or by its shape.
 
-    Pictures are bytes, (N, H, W, C), (N, C, H, W), (N, S, S), or rows (N, S * S), S >= 4, without negative and missing numbers; other rows are
-    a table, of texts too, and other arrays (N, C, T) are series.
+    Pictures are bytes, (N, H, W, C), (N, C, H, W), (N, S, S), or rows (N, S * S), S >= 4, without negative and missing numbers; other arrays
+    (N, C, T) are series. Other rows, of texts too, are what a data frame with the columns 0, 1, ... is: a series each where neighbouring
+    columns are alike (`recognise`), else a table.
     """
     modality = wanted.form["modality"] if wanted.form is not None else wanted.like and wanted.like.samples.form["modality"]
     modality = modality or wanted.modality or by_shape(x)
@@ -201,7 +205,7 @@ def array_source(
 
 
 def by_shape(x: Rows) -> str:
-    """The modality of an array by its shape, as `array_source` says."""
+    """The modality of an array by its shape, as `array_source` says; "table" for rows, among which that still looks for series."""
     shape = tuple(x.shape)
     if len(shape) == 2 and x.dtype.kind in "OUS" and not isinstance(x, Packed):
         return "table"

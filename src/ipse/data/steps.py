@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ipse.data.cells import codes
+from ipse.data.cutting import Many, One
 from ipse.data.frames import Frames, Piece
-from ipse.data.images import release
 from ipse.data.keeping import Held
 from ipse.data.labels import encode
+from ipse.data.mapped import release
+from ipse.data.notes import few, missing_cells
 from ipse.data.recognise import Recognised
-from ipse.data.rows import Labels, missing_cells
+from ipse.data.rows import Labels
 from ipse.data.samples import Ints
-from ipse.data.series import Many, One
 from ipse.data.store import Skipped, Writer
 from ipse.data.wanted import Wanted
 from ipse.errors import UserError
@@ -54,7 +55,7 @@ class _Part:
     def __getitem__(self, steps: slice) -> NDArray[Any]:
         places = slice(*(self.first + place for place in steps.indices(len(self))[:2]))
         found = np.array(self.rows[places if self.order is None else self.order[places]])
-        release(getattr(self.rows, "_mmap", None))
+        release(self.rows)
         return found
 
 
@@ -127,7 +128,7 @@ class Steps:
         return encode(y, len(np.asarray(y)))[0]
 
     def _gather(self, writer: Held | Writer, given: Ints | None) -> None:
-        strange = np.zeros(len(self._what.channels), np.int64)
+        strange, infinite = np.zeros((2, len(self._what.channels)), np.int64)
         timeless, done = 0, 0
         for piece in self._frames.pieces(self._met):
             x = np.full((len(piece), len(self._what.channels)), np.nan)
@@ -136,6 +137,7 @@ class Steps:
                 if column is not None:
                     x[:, place] = column.numbers
                     strange[place] += int((~column.missing & np.isnan(column.numbers)).sum())
+                    infinite[place] += column.infinite
             time, ids = self._times(piece, done), self._numbers(piece)
             label = self._labels.add(piece, self._what.label) if given is None else given[done : done + len(piece)]
             if len(label) != len(piece):
@@ -150,9 +152,9 @@ class Steps:
             writer.append((), x=x[usable], id=ids[usable], time=time[usable], label=label[usable])
             done += len(piece)
             self._wanted.progress("reading rows", done, 0)
-        for channel, count in zip(self._what.channels, strange, strict=True):
-            if count:
-                self._met.append(Skipped(f"column {channel}", missing_cells(int(count), "no number")))
+        for counts, what in ((strange, "no number"), (infinite, "infinite")):
+            found = zip(self._what.channels, counts.tolist(), strict=True)
+            self._met += few("column", [(name, missing_cells(count, what)) for name, count in found if count], False)
         if timeless:
             where = " or ".join(f"{column!r}" for column in (self._what.time, self._what.id) if column)
             self._met.append(Skipped(f"{timeless} row{'s' if timeless > 1 else ''}", f"nothing in {where}"))
@@ -175,7 +177,7 @@ def _in_order(ids: Ints, time: NDArray[np.float64]) -> bool:
         if (steps < 0).any() or (ticks[steps == 0] < 0).any():
             return False
         for column in (ids, time):
-            release(getattr(column, "_mmap", None))
+            release(column)
     return True
 
 

@@ -42,6 +42,7 @@ class Opened:
     """Samples that are ready to be read, and what was learned on the way there.
 
     key: the same for the same content.  span: the values that became 0 and 255, where pictures were no bytes.
+    left_out: the columns or channels that the form has not.
     """
 
     samples: Samples
@@ -49,6 +50,7 @@ class Opened:
     key: str
     skipped: list[Skipped] = field(default_factory=list)
     span: tuple[float, float] | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class _Growing:
@@ -178,7 +180,7 @@ def open_store(folder: Path, key: str, kind: Kind = pictures) -> Opened | None:
         samples = kind(Stored(folder, columns, y, names, index))
         skipped = [Skipped(**item) for item in index["skipped"]]
         span = tuple(index["span"]) if index.get("span") else None
-        return Opened(samples, tuple(index["classes"]), key, skipped, span)
+        return Opened(samples, tuple(index["classes"]), key, skipped, span, tuple(index.get("left_out", ())))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ipse.data.cache import scratch
+from ipse.data.cutting import Many, One, open_series
 from ipse.data.digest import digest
-from ipse.data.frames import FileFrames, Frames, MemoryFrames
+from ipse.data.frame_files import FileFrames
+from ipse.data.frames import Frames, MemoryFrames
 from ipse.data.labels import encode
+from ipse.data.notes import missing_cells
 from ipse.data.recognise import Recognised, what
 from ipse.data.rows import Labels, open_rows
-from ipse.data.series import Many, One, open_series
 from ipse.data.steps import Steps
 from ipse.data.store import Opened, Skipped
 from ipse.data.wanted import Files, Wanted
@@ -33,10 +35,6 @@ class FrameFiles:
     name: str
     files: Files
     prefix: str = ""
-
-    def recognised(self, modality: str | None = None) -> Recognised:
-        """What the table is, by its first rows."""
-        return what(FileFrames.of(self.name, self.files).head(), modality)
 
     def open(self, wanted: Wanted) -> Opened:
         """Opens the table as series or rows, kept in a store.
@@ -67,6 +65,8 @@ class Frame:
 
 
 def _open(frames: Frames, y: ArrayLike | None, wanted: Wanted, folder: Path | None, prefix: str) -> Opened:
+    said = [] if wanted.like is None else wanted.like.skipped
+    frames.notes = [note for note in frames.notes if note not in said]
     given = wanted.like.samples.form if wanted.like is not None else wanted.form
     modality = given["modality"] if given is not None else wanted.modality
     label = _label(frames, wanted)
@@ -78,11 +78,9 @@ def _open(frames: Frames, y: ArrayLike | None, wanted: Wanted, folder: Path | No
     if found.modality == "table":
         return open_rows(frames, None if y is not None else found.label, y, wanted, folder, key, prefix)
     used = {*found.channels, found.label, found.time, found.id, found.variable}
-    notes = frames.notes + [
-        Skipped(f"column {name}", "no numbers: left out" if found.layout != "rows" else "no step of the series: left out")
-        for name in frames.columns
-        if name not in used
-    ]
+    why = "no numbers: left out" if found.layout != "rows" else "no step of the series: left out"
+    unused = [Skipped(f"column {name}", why) for name in frames.columns if name not in used]
+    notes = frames.notes + [note for note in unused if note not in said]
     if found.layout == "rows":
         return open_series(_one_a_row(frames, found, y, prefix), wanted, folder, key, notes)
     with nullcontext() if folder is None else scratch(folder, "steps") as temporary:
@@ -106,14 +104,18 @@ def _one_a_row(frames: Frames, found: Recognised, y: ArrayLike | None, prefix: s
     given = None if y is None else encode(y, len(np.asarray(y)))
 
     def each(skipped: list[Skipped]) -> Iterator[One]:
-        done = 0
+        done = infinite = 0
         for piece in frames.pieces(skipped):
-            columns = (piece.cells(name) for name in found.channels)
+            columns = [piece.cells(name) for name in found.channels]
+            infinite += sum(column.infinite for column in columns if column is not None)
             x = np.stack([np.full(len(piece), np.nan) if column is None else column.numbers for column in columns], 1)
             numbers = labels.add(piece, found.label) if given is None else given[0][done : done + len(piece)]
             start = f"{prefix}{piece.file}#" if many else prefix
             for row in range(len(piece)):
                 yield One(f"{start}{piece.first + row}", x[row][:, None], int(numbers[row]))
             done += len(piece)
+        if infinite:
+            steps = f"columns {found.channels[0]} to {found.channels[-1]}"
+            skipped.append(Skipped(steps, missing_cells(infinite, "infinite")))
 
     return Many(frames.name, lambda: ("0",), each, lambda: labels.classes if given is None else given[1])

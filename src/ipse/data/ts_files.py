@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ipse.data.cache import cache_folder, data_folder, whole
+from ipse.data.cutting import Many, One, open_series
 from ipse.data.digest import digest, file_digests
 from ipse.data.labels import as_label
-from ipse.data.series import Many, One, open_series
 from ipse.data.store import Opened, Skipped
 from ipse.data.wanted import Files, Wanted
 from ipse.errors import UserError, first_line

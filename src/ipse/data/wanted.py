@@ -37,6 +37,11 @@ class Wanted:
         """The size as whole pixels or steps."""
         return None if self.size is None else round(self.size)
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The columns or channels that the training part left out, which is said already."""
+        return () if self.like is None else self.like.left_out
+
 
 class Source(Protocol):
     """Something that opens as samples."""

@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from ipse.data import form
 from ipse.data.form import RATE, Form
-from ipse.data.images import release
+from ipse.data.mapped import Mapped
 from ipse.data.samples import Ints, Raw, Samples
 from ipse.data.store import Stored, Writer
 from ipse.data.strings import Strings
 
 Shorts = NDArray[np.int16]
 
-_KEPT = 1 << 28  # bytes of a mapped file that may stay in memory
-_AROUND = 1 << 21  # bytes that the kernel may map around every place that is touched
 _SHORT, _LONG = 0.5, 4.0  # seconds
 
 
@@ -52,13 +50,7 @@ class Waves(Samples):
         self.y = y[self.group]
         whole = len(self.group) == len(length)
         self.names = names if whole else WindowNames(names, self.group, _seconds(place, length[self.group], self.window))
-        self._folder = folder
-        self._touched = 0
-        self._attach(x)
-
-    def _attach(self, x: Shorts) -> None:
-        self._map = getattr(x, "_mmap", None)
-        self._all: Shorts = np.asarray(x)
+        self._all = Mapped(x, folder)
 
     @property
     def form(self) -> Form:  # type: ignore[override]
@@ -76,27 +68,9 @@ class Waves(Samples):
         start = self._start[rows] + (whole - length) // 2
         x = np.zeros((len(rows), self.window), np.int16)
         for row, first, count in zip(x, start.tolist(), length.tolist(), strict=True):
-            row[:count] = self._all[first : first + count]
-        self._release(len(rows))
+            row[:count] = self._all.array[first : first + count]
+        self._all.touched(len(rows), x.nbytes)
         return {"x": torch.from_numpy(x), "length": torch.from_numpy(length)}
-
-    def _release(self, samples: int) -> None:
-        """Lets go of mapped pages now and then."""
-        if self._map is None or self._all.nbytes <= _KEPT:
-            return
-        self._touched += samples * (2 * self.window + _AROUND)
-        if self._touched > _KEPT:
-            release(self._map)
-            self._touched = 0
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: recordings of a store on disk are mapped again at the other end, not sent."""
-        return {**self.__dict__, "_map": None, "_all": self._all if self._folder is None else None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self._folder is not None:
-            self._attach(np.load(self._folder / "x.npy", mmap_mode="r", allow_pickle=False))
 
 
 class WindowNames(Strings):

@@ -63,7 +63,7 @@ MEANINGS: Mapping[str, Meaning] = {
         "How evenly the embeddings cover the sphere; more negative is more even.", higher_is_better=False, watchable=True
     ),
     "forecast": Meaning(
-        "Mean squared error of a ridge forecast of the last quarter of each window from what the encoder makes of the rest.",
+        "Mean squared error, in units of a channel's variance, of a ridge forecast of each window's last quarter from what the encoder makes of the rest.",
         higher_is_better=False,
         modality="series",
     ),
@@ -211,8 +211,7 @@ def parts(data: Data, seed: int = 0, limit: int | None = None) -> tuple[Samples,
             fit, held = holdout(data.train.relabelled(np.full_like(data.train.y, -1)), 0.2, seed=seed)
         train, test = data.train.subset(fit), data.train.subset(held if len(held) else fit)
     if limit:
-        spread = (np.linspace(0, len(p) - 1, min(limit, len(p))).astype(np.int64) for p in (train, test))
-        train, test = (p.subset(i) for p, i in zip((train, test), spread, strict=True))
+        train, test = (part.subset(part.spread(limit)) for part in (train, test))
     return train, test
 
 

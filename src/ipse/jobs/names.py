@@ -6,7 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -47,18 +47,47 @@ def assignments(words: Sequence[str] | Mapping[str, Any], option: str) -> dict[s
     return result
 
 
-def checked(function: Callable[..., Any], values: Mapping[str, Any], owner: str, option: str = "--set") -> dict[str, Any]:
-    """`values` as keyword arguments of `function`, numbers converted to the types it declares; raises UserError for others."""
-    hints = typing.get_type_hints(function)
-    parameters = {n: p for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+class Setting(NamedTuple):
+    """What a keyword argument takes: its type, and what it is by default."""
+
+    hint: Any
+    default: Any
+
+
+def settings_of(taker: Callable[..., Any]) -> dict[str, Setting]:
+    """The keyword-only arguments of a function, or of a class: its own first, then those of the classes that it hands others on to.
+
+    >>> class Base:
+    ...     def __init__(self, *, width: int = 256, masked: float = 0.8): ...
+    >>> class Derived(Base):
+    ...     def __init__(self, *, masked: float = 0.5, **others: object): ...
+    >>> {name: setting.default for name, setting in settings_of(Derived).items()}
+    {'masked': 0.5, 'width': 256}
+    """
+    takers = [vars(c)["__init__"] for c in taker.__mro__ if "__init__" in vars(c)] if isinstance(taker, type) else [taker]
+    settings: dict[str, Setting] = {}
+    for function in takers:
+        hints, parameters = typing.get_type_hints(function), inspect.signature(function).parameters.values()
+        for p in parameters:
+            if p.kind is p.KEYWORD_ONLY:
+                settings.setdefault(p.name, Setting(hints[p.name], p.default))
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return settings
+
+
+def checked(taker: Callable[..., Any], values: Mapping[str, Any], owner: str, option: str = "--set") -> dict[str, Any]:
+    """`values` as settings of a function or class, numbers converted to the types it declares; raises UserError for others."""
+    settings = settings_of(taker)
     result = {}
     for name, value in values.items():
-        if name not in parameters:
-            raise unknown(f"{option} name of {owner}:", name, parameters)
-        fitting = _fit(value, hints[name])
+        if name not in settings:
+            raise unknown(f"{option} name of {owner}:", name, settings)
+        hint, default = settings[name]
+        fitting = _fit(value, hint)
         if fitting is _NO:
             raise UserError(
-                f"{option} {name}={value}: {owner} takes {_spoken(hints[name])} there, for example {name}={_example(parameters[name])}"
+                f"{option} {name}={value}: {owner} takes {_spoken(hint)} there, for example {name}={_example(default)}"
             )
         result[name] = fitting
     return result
@@ -102,7 +131,7 @@ def _spoken(hint: Any) -> str:
     return names.get(hint, str(hint))
 
 
-def _example(parameter: inspect.Parameter) -> str:
-    """The default, as it would be typed."""
-    text: str = yaml.safe_dump(parameter.default, default_flow_style=True)
+def _example(default: Any) -> str:
+    """A default, as it would be typed."""
+    text: str = yaml.safe_dump(default, default_flow_style=True)
     return text.removesuffix("\n...\n").strip().replace(" ", "")

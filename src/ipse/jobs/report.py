@@ -57,7 +57,7 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     _, held = parts(data, limit=SHOWN)
     z = embeddings(encoder, held).numpy()
     labels = held.y.tolist() if held.labelled else None
-    queries = np.linspace(0, len(z) - 1, min(QUERIES, len(z))).astype(np.int64)
+    queries = held.spread(QUERIES)
     nearest = (queries, *neighbours(z, queries, min(NEIGHBOURS, len(z) - 1))) if len(z) > 1 else None
     shown = queries if nearest is None else np.unique(np.concatenate([queries, nearest[1].ravel()]))
     columns, importances = _importances(encoder, held)
@@ -113,8 +113,7 @@ def _importances(encoder: Encoder, samples: Samples) -> tuple[list[int], list[fl
     if samples.form["modality"] != "table":
         return [], []
     # A transformer takes time for each pair of columns, and that for each column that is shuffled.
-    rows = min(len(samples), max(64, CELLS // len(samples.form["columns"]) ** 2))
-    x = samples.read(np.linspace(0, len(samples) - 1, rows).astype(np.int64))["x"]
+    x = samples.read(samples.spread(max(64, CELLS // len(samples.form["columns"]) ** 2)))["x"]
     columns = columns_shown(x.numpy(), COLUMNS)
     importance = column_importance(encoder, x, columns.tolist()).numpy()
     order = np.argsort(-importance, kind="stable")

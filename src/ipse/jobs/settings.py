@@ -29,7 +29,7 @@ Functions = dict[str, Callable[[Tensor], float] | None]
 def settle(words: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Data, dict[str, Any]]:
     """Checks every word, opens the data and settles what was left open; raises UserError for the first thing that is wrong."""
     method: type[Method] = papers.load(words["method"], "method")
-    settings = names.checked(method.__init__, names.assignments(words["set"], "--set"), words["method"])
+    settings = names.checked(method, names.assignments(words["set"], "--set"), words["method"])
     chosen_plus, chosen_watch = _plus_weights(names.weighted(words["plus"])), names.split(words["watch"])
     watched(chosen_watch)
     papers.load(words["schedule"], "schedule")
@@ -60,8 +60,8 @@ def settle(words: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Data, di
     n, devices = len(samples), started_outside() or words["devices"]
     views = names.assignments(words["views"], "--views")
     viewer(form, views, samples)
-    grouped = samples.group is not None and getattr(method, "sees", None) is not None and method.sees.unit == "group"
-    units = len(set(samples.group.tolist())) if grouped and samples.group is not None else n // 2
+    grouped = samples.group is not None and getattr(getattr(method, "sees", None), "unit", None) == "group"
+    units = 1 + int(samples.group_numbers.max()) if grouped else n // 2
     batch_size = words["batch_size"] or max(devices, min(256, units) // devices * devices)
     if batch_size > n:
         raise UserError(f"--batch-size {batch_size} is more than the data has: {n} samples; take {n} or less")
@@ -112,7 +112,7 @@ def settle(words: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Data, di
 def build(config: Mapping[str, Any], samples: Samples) -> Method:
     """The method of a run with its encoder, at the start that its seed gives."""
     method: type[Method] = papers.load(config["method"], "method")
-    settings = names.checked(method.__init__, config["set"], config["method"])
+    settings = names.checked(method, config["set"], config["method"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config["seed"])
         form = method.encoder_form(samples.form, **settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -17,14 +17,21 @@ def embeddings(
     encoder: Encoder, samples: Samples, *, batch_size: int = 512, progress: Callable[[int, int], None] | None = None
 ) -> Tensor:
     """What an encoder makes of every sample, seen whole: (N, dim) float32 on the CPU. The encoder's mode is left as it was."""
-    training, device = encoder.training, next(encoder.parameters()).device
+    training = encoder.training
     encoder.eval()
-    eye = viewer(encoder.form)
     out = torch.empty(len(samples), encoder.dim)
-    for index in torch.arange(len(samples)).split(batch_size):
-        raw = {name: value.to(device) for name, value in samples.read(index).items()}
-        out[index] = encoder(eye.original(raw).x).float().cpu()
+    for index, x in originals(encoder, samples, batch_size):
+        out[index] = encoder(x).float().cpu()
         if progress:
             progress(int(index[-1]) + 1, len(samples))
     encoder.train(training)
     return out
+
+
+def originals(encoder: Encoder, samples: Samples, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """All samples in pieces, as an encoder is to see them whole and where it is: their places (b,) and x (b, ...)."""
+    device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
+    eye = viewer(encoder.form)
+    for index in torch.arange(len(samples)).split(batch_size):
+        raw = {name: value.to(device) for name, value in samples.read(index).items()}
+        yield index, eye.original(raw).x

@@ -15,6 +15,7 @@ from ipse.metrics.forecast import mae, mse
 from ipse.models import Encoder
 from ipse.models.patch_transformer import PatchTransformer
 from ipse.models.revin import denormalise, statistics
+from ipse.transforms import viewer
 
 STRENGTHS = tuple(10.0**power for power in range(-6, 3))
 _WINDOWS, _NUMBERS, _PIECE = 8192, 1 << 23, 256  # how many are looked at; numbers that a regression is fitted to; at a time
@@ -46,7 +47,7 @@ def forecast_probe(
     horizon = max(1, length // 4) if horizon is None else horizon
     if not 0 < horizon < length:
         raise UserError(f"a forecast of {horizon} steps does not fit into windows of {length}: take 1 to {length - 1}")
-    fit, held = (_windows(samples) for samples in (train, test))
+    fit, held = (_windows(encoder, samples) for samples in (train, test))
     past = length - horizon
     season = min(season or _season(fit[..., :past]), past)
     future = held[..., past:]
@@ -74,10 +75,10 @@ def ridge(x: Tensor, y: Tensor, penalties: tuple[float, ...]) -> list[Tensor]:
     return maps if d <= n else [x.T @ w for w in maps]
 
 
-def _windows(samples: Samples) -> Tensor:
-    """The windows as they are (N, C, T), of more than 8192 that many, evenly spread."""
-    spread = torch.linspace(0, len(samples) - 1, min(len(samples), _WINDOWS)).long()
-    return torch.cat([samples.read(index)["x"].float() for index in spread.split(_PIECE)])
+def _windows(encoder: Encoder, samples: Samples) -> Tensor:
+    """The windows as the encoder is given them (N, C, T), of more than 8192 that many, evenly spread."""
+    eye, spread = viewer(encoder.form), torch.from_numpy(samples.spread(_WINDOWS))
+    return torch.cat([eye.original(samples.read(index)).x for index in spread.split(_PIECE)])
 
 
 def _scaled_past(x: Tensor) -> Tensor:

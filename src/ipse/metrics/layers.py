@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ipse.data import Form, Samples
+from ipse.metrics.embedding import originals
 from ipse.models.mel import Mel
-from ipse.models.speech import FrameEncoder, mean_of
-from ipse.transforms import viewer
+from ipse.models.speech import FrameEncoder
+from ipse.models.tokens import mean_of
 
 _RATES = (1e-3, 1e-2, 1e-1)
 
@@ -44,11 +45,8 @@ def states(encoder: FrameEncoder, samples: Samples, batch_size: int = 16) -> Ite
     Where there are several layers each is layer-normalised, so that none outweighs the others by its scale.
     """
     training = encoder.training
-    device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
     encoder.eval()
-    eye = viewer(encoder.form)
-    for index in torch.arange(len(samples)).split(batch_size):
-        x = eye.original({name: value.to(device) for name, value in samples.read(index).items()}).x
+    for _, x in originals(encoder, samples, batch_size):
         layers = torch.stack([layer.float() for layer in encoder.layers(x)], dim=2)
         if layers.shape[2] > 1:
             layers = F.layer_norm(layers, layers.shape[-1:])

@@ -13,10 +13,10 @@ from ipse.models.conv import SmallConv
 from ipse.models.dilated_conv import DilatedConv
 from ipse.models.encoder import Encoder
 from ipse.models.patch_transformer import PatchTransformer
-from ipse.models.speech import MelConv, MelGRU, MelTransformer, WaveTransformer
+from ipse.models.recurrent import MelGRU, WaveLSTM
+from ipse.models.speech import MelConv, MelTransformer, WaveTransformer
 from ipse.models.tabular import FTTransformer, TableMLP
 from ipse.models.vit import SmallViT
-from ipse.models.wave_lstm import WaveLSTM
 
 
 class _Own(NamedTuple):
@@ -77,10 +77,9 @@ def create(name: str, form: Form, pretrained: bool = False, **options: Any) -> E
         return TransformersEncoder(name, form, pretrained=pretrained, **options)
     if modality != "image":
         raise unknown(f"encoder for {modality} data", name, known(modality))
-    from ipse.models.timm_door import TimmEncoder, timm_names
+    _check_known_to_timm(name)
+    from ipse.models.timm_door import TimmEncoder
 
-    if name.split(".")[0] not in timm_names():
-        raise unknown("encoder", name, [*_OWN, *timm_names()])
     return TimmEncoder(name, form, pretrained=pretrained, **options)
 
 
@@ -91,8 +90,14 @@ def usual_size(name: str) -> int | None:
     """
     if name in _OWN or "/" in name or (name and Path(name).is_dir()):
         return None
-    from ipse.models.timm_door import default_size, timm_names
+    _check_known_to_timm(name)
+    from ipse.models.timm_door import default_size
+
+    return default_size(name)
+
+
+def _check_known_to_timm(name: str) -> None:
+    from ipse.models.timm_door import timm_names
 
     if name.split(".")[0] not in timm_names():
         raise unknown("encoder", name, [*_OWN, *timm_names()])
-    return default_size(name)

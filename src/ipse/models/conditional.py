@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ipse.models.norm import layer_norm
-from ipse.models.vit import Block
+from ipse.models.tokens import Block
 
 
 class ConditionalNorm(nn.Module):
@@ -41,11 +40,5 @@ class ConditionalBlock(Block):
         self.norm1, self.norm2 = ConditionalNorm(width, condition), ConditionalNorm(width, condition)  # type: ignore[assignment]
 
     def forward(self, x: Tensor, s: Tensor, valid: Tensor) -> Tensor:  # type: ignore[override]
-        b, n, d = x.shape
-        q, k, v = self.qkv(self.norm1(x, s)).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        # A clip without any valid frame sees all of them: a softmax over nothing is NaN.
-        seen = (valid | ~valid.any(dim=1, keepdim=True))[:, None, None]
-        h = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        x = x + self.out(h.transpose(1, 2).reshape(b, n, d))
-        out: Tensor = x + self.down(F.gelu(self.up(self.norm2(x, s))))
-        return out
+        x = x + self.attention(self.norm1(x, s), valid)
+        return x + self.perceptron(self.norm2(x, s))

@@ -19,6 +19,8 @@ class SmallConv(Encoder):
     The first layer cuts the picture into patches so that the first grid has about `grid` x `grid` places whatever its size.
     """
 
+    name = "small_conv"
+
     def __init__(
         self,
         form: Form,
@@ -27,7 +29,7 @@ class SmallConv(Encoder):
         grid: int = 16,
     ):
         super().__init__()
-        self.name, self.form = "small_conv", form
+        self.form = form
         channels, size = form["channels"], form["size"]
         self.widths, self.depths, self.grid = tuple(widths), tuple(depths or (1,) * len(widths)), grid
         self.dim = widths[-1]

@@ -26,6 +26,8 @@ class DilatedConv(Encoder):
     Yue et al., AAAI 2022, arXiv:2106.10466
     """
 
+    name = "dilated_conv"
+
     def __init__(
         self,
         form: Form,
@@ -39,7 +41,7 @@ class DilatedConv(Encoder):
         super().__init__()
         if kernel < 2:
             raise UserError(f"encoder dilated_conv needs a kernel of at least 2 steps, not {kernel}")
-        self.name, self.form, self.dim = "dilated_conv", form, dim
+        self.form, self.dim = form, dim
         self.hidden, self.kernel, self.causal, self.dropout = hidden, kernel, causal, dropout
         reach = (form["length"] - 1) / (2 * (kernel - 1))
         self.depth = depth or max(1, math.ceil(math.log2(reach + 1)))

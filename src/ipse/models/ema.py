@@ -43,3 +43,12 @@ class EMA(nn.Module):
         """Gives the student the teacher's weights."""
         for t, s in zip(self.teacher.parameters(), student.parameters(), strict=True):
             s.copy_(t)
+
+
+def risen(start: float, end: float, progress: float) -> float:
+    """A decay that goes from `start` to `end` in a straight line while `progress` goes from 0 to 1, and stays there.
+
+    >>> risen(0.5, 0.9, 0.5), risen(0.5, 0.9, 3.0)
+    (0.7, 0.9)
+    """
+    return start + (end - start) * min(1.0, progress)

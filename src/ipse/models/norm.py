@@ -35,21 +35,37 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         centred = x - mean.view(shape)
         variance = all_mean((centred**2).mean(dims))
         if self.training and self.track_running_stats:
-            self._remember(mean.detach(), variance.detach(), world_size() * x.numel() // x.shape[1])
+            n = world_size() * x.numel() // x.shape[1]
+            self._remember(mean.detach(), variance.detach() * n / max(n - 1, 1))
         y = centred * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:
             y = y * self.weight.view(shape) + self.bias.view(shape)
         return y.to(input.dtype)
 
-    def _remember(self, mean: Tensor, variance: Tensor, n: int) -> None:
-        """Moves the running statistics towards those of a batch of n values per channel, whose biased variance this is."""
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        """Moves the running statistics towards those of a batch, whose unbiased variance this is."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
         share = 1 / self.num_batches_tracked.float() if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(variance * n / max(n - 1, 1), share)
+        self.running_var.lerp_(variance, share)
+
+
+class TokenNorm(BatchNorm):
+    """Normalises each feature over the valid tokens of all samples, of all processes: (B, N, D) and bool (B, N)."""
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:  # type: ignore[override]
+        if not self.training:
+            return super().forward(x.flatten(0, 1)).view_as(x)
+        weight = valid[..., None].float()
+        n = all_mean(weight.sum()).clamp_min(1e-6)
+        mean = all_mean((x.float() * weight).sum(dim=(0, 1))) / n
+        centred = x.float() - mean
+        variance = all_mean((centred.square() * weight).sum(dim=(0, 1))) / n
+        self._remember(mean.detach(), (variance * n / (n - 1 / world_size()).clamp_min(1e-6)).detach())
+        return (centred * torch.rsqrt(variance + self.eps) * self.weight + self.bias).to(x.dtype)
 
 
 class _Activated(BatchNorm):

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ipse.data import Form
-from ipse.distributed import all_mean, world_size
 from ipse.errors import UserError
 from ipse.models.encoder import Encoder
-from ipse.models.norm import BatchNorm
+from ipse.models.norm import TokenNorm
 from ipse.models.revin import normalise
+from ipse.models.tokens import Block, mean_of, visible
 
 POOLS = ("gap", "cls", "last", "all")
 
@@ -49,6 +49,7 @@ class PatchTransformer(Encoder):
     its self-supervised ones patches of 12 steps.
     """
 
+    name = "patch_transformer"
     no_weight_decay = ("position", "class_patch", "class_position")
     class_patch: nn.Parameter | None
     class_position: nn.Parameter | None
@@ -80,12 +81,12 @@ class PatchTransformer(Encoder):
             raise UserError(f"encoder patch_transformer cannot share a width of {width} among {heads} heads")
         if norm not in ("batch", "layer"):
             raise UserError(f"encoder patch_transformer has norm 'batch' or 'layer', not {norm!r}")
-        self.name, self.form, self.width, self.depth, self.heads = "patch_transformer", form, width, depth, heads
+        self.form, self.width, self.depth, self.heads = form, width, depth, heads
         self.hidden, self.norm, self.dropout = hidden or 2 * width, norm, dropout
         self.residual_attention, self.revin, self.mix = residual_attention, revin, mix
         self.groups = 1 if mix else channels
         self.count = self._count(length)
-        self.patch_embedding = nn.Linear(self.patch * (channels if mix else 1), width)
+        self.patch_embedding = nn.Linear(self.patch * channels // self.groups, width)
         self.position = nn.Parameter(torch.empty(self.count, width).uniform_(-0.02, 0.02))
         self.class_patch = self.class_position = None
         self.drop = nn.Dropout(dropout)
@@ -126,10 +127,11 @@ class PatchTransformer(Encoder):
 
         channels: how many channels the patches are of; by default as many as there are of the form's length.
         """
-        return _marked(*self._embed(patches, channels))
+        tokens, valid = self._embed(patches, channels)
+        return tokens.masked_fill(~valid[..., None], torch.nan)
 
     def tokens(self, x: Tensor) -> Tensor:
-        return _marked(*self._embed(self.patches(x), x.shape[1]))
+        return self.embed(self.patches(x), x.shape[1])
 
     def blocks(self, tokens: Tensor, channels: int | None = None) -> Tensor:
         """The transformer: (B, M, width) to the same; tokens that are NaN are left out and come back as 0.
@@ -137,18 +139,16 @@ class PatchTransformer(Encoder):
         channels: how many channels the tokens are of, in order, each with equally many. By default as many as the form has if
         no token was left out or added; else 1, and all tokens of a sample see each other. A class patch is added here.
         """
-        whole = tokens.shape[1] == self.groups * self.count
+        usual = self.groups if tokens.shape[1] == self.groups * self.count else 1
         valid = ~tokens.isnan().any(dim=-1)
-        return self._run(tokens.masked_fill(~valid[..., None], 0), valid, channels or (self.groups if whole else 1))[0]
+        return self._run(tokens.masked_fill(~valid[..., None], 0), valid, channels or usual)[0]
 
     def dense(self, x: Tensor) -> Tensor:
         return self.encoded(x).places
 
     def forward(self, x: Tensor) -> Tensor:
         places, valid, whole, known = self.encoded(x)
-        if self.pool == "gap":
-            return _mean(places, valid)
-        return _mean(whole, known)
+        return mean_of(places, valid) if self.pool == "gap" else mean_of(whole, known)
 
     def encoded(self, x: Tensor) -> Encoded:
         """The patches of series (B, C, T), and each channel as a whole in the way of `pool`."""
@@ -188,7 +188,7 @@ class PatchTransformer(Encoder):
         if self.pool == "last":
             last = (valid * torch.arange(1, h.shape[2] + 1, device=h.device)).argmax(dim=2)
             return h.gather(2, last[..., None, None].expand(-1, -1, 1, h.shape[3]))[:, :, 0]
-        return _mean(h, valid)
+        return mean_of(h, valid)
 
     def _embed(self, patches: Tensor, channels: int | None = None) -> tuple[Tensor, Tensor]:
         """Tokens, any at places where nothing is known, and where something is: (B, M, width) and bool (B, M)."""
@@ -208,78 +208,53 @@ class PatchTransformer(Encoder):
         b, m, width = tokens.shape
         if m % channels:
             raise UserError(f"encoder patch_transformer cannot share {m} tokens among {channels} channels")
-        h, alone = tokens.reshape(b * channels, -1, width), valid.reshape(b * channels, -1)
-        if self.class_patch is not None:
-            token = (self.patch_embedding(self.class_patch) + self.class_position).to(h.dtype)
-            h = torch.cat([token.expand(len(h), 1, width), h], dim=1)
-            alone = torch.cat([alone.any(dim=1, keepdim=True), alone], dim=1)
+        h, seen = self._led(tokens.reshape(b * channels, -1, width), valid.reshape(b * channels, -1))
         h, scores = self.drop(h), None
         for layer in self.layers:
-            h, scores = layer(h, alone, scores)
-        h = h.masked_fill(~alone[..., None], 0)
+            h, scores = layer(h, seen, scores)
+        h = h.masked_fill(~seen[..., None], 0)
         if self.class_patch is None:
             return h.reshape(b, m, width), None
         return h[:, 1:].reshape(b, m, width), h[:, 0].reshape(b, channels, width)
 
+    def _led(self, tokens: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, N, width) behind the class patch, if there is one, which is valid where any of them is."""
+        if self.class_patch is None:
+            return tokens, valid
+        first = (self.patch_embedding(self.class_patch) + self.class_position).to(tokens.dtype)
+        tokens = torch.cat([first.expand(len(tokens), 1, -1), tokens], dim=1)
+        return tokens, torch.cat([valid.any(dim=1, keepdim=True), valid], dim=1)
 
-class _Block(nn.Module):
-    """Attention and a perceptron, each added to its input's and then normalised; valid: bool (B, N), what attention may see."""
+
+class _Block(Block):
+    """Attention and a perceptron, each added to what it is given and then normalised, over valid tokens: (B, N, width) to the same.
+
+    With `residual` the attention scores of the block before are added to its own, and it gives the sum of both.
+    """
 
     def __init__(self, width: int, heads: int, hidden: int, norm: str, dropout: float, residual: bool):
-        super().__init__()
-        self.heads, self.residual = heads, residual
+        super().__init__(width, heads, hidden)
         kind = TokenNorm if norm == "batch" else _LayerNorm
-        self.norm1, self.norm2 = kind(width), kind(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
-        self.drop = nn.Dropout(dropout)
+        self.norm1, self.norm2 = kind(width), kind(width)  # type: ignore[assignment]
+        self.residual, self.drop = residual, nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, valid: Tensor, scores: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        b, n, d = x.shape
-        q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        # A series without any valid token sees all of them: a softmax over nothing is NaN.
-        seen = (valid | ~valid.any(dim=1, keepdim=True))[:, None, None]
-        if self.residual:
-            scores = q @ k.mT * (d // self.heads) ** -0.5 + (0 if scores is None else scores)
-            h = scores.masked_fill(~seen, -torch.inf).softmax(dim=-1).to(v.dtype) @ v
-        else:
-            h = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        x = self.norm1(x + self.drop(self.out(h.transpose(1, 2).reshape(b, n, d))), valid)
-        x = self.norm2(x + self.drop(self.down(self.drop(F.gelu(self.up(x))))), valid)
-        return x, scores
+    def forward(self, x: Tensor, valid: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor | None]:  # type: ignore[override]
+        h, scores = self.scored(x, valid, before) if self.residual else (self.attention(x, valid), None)
+        x = self.norm1(x + self.drop(h), valid)
+        return self.norm2(x + self.drop(self.perceptron(x)), valid), scores
 
+    def scored(self, x: Tensor, valid: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Attention (B, N, width) and its scores (B, heads, N, N), to which those of the block before are added."""
+        q, k, v = self.parts(x)
+        scores = q @ k.mT * q.shape[3] ** -0.5 + (0 if before is None else before)
+        weights = scores.masked_fill(~visible(valid)[:, None, None], -torch.inf).softmax(dim=-1)
+        return self.joined(weights.to(v.dtype) @ v), scores
 
-class TokenNorm(BatchNorm):
-    """Normalises each feature over the valid tokens of all samples, of all processes: (B, N, D) and bool (B, N)."""
-
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:  # type: ignore[override]
-        out: Tensor
-        if not self.training:
-            out = super().forward(x.flatten(0, 1)).view_as(x)
-            return out
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.momentum is not None
-        weight = valid[..., None].float()
-        n = all_mean(weight.sum()).clamp_min(1e-6)
-        mean = all_mean((x.float() * weight).sum(dim=(0, 1))) / n
-        centred = x.float() - mean
-        variance = all_mean((centred.square() * weight).sum(dim=(0, 1))) / n
-        unbiased = variance * n / (n - 1 / world_size()).clamp_min(1e-6)
-        self.running_mean.lerp_(mean.detach(), self.momentum)
-        self.running_var.lerp_(unbiased.detach(), self.momentum)
-        return (centred * torch.rsqrt(variance + self.eps) * self.weight + self.bias).to(x.dtype)
+    def perceptron(self, h: Tensor) -> Tensor:
+        out: Tensor = self.down(self.drop(F.gelu(self.up(h))))
+        return out
 
 
 class _LayerNorm(nn.LayerNorm):
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:  # type: ignore[override]
         return super().forward(x)
-
-
-def _mean(x: Tensor, valid: Tensor) -> Tensor:
-    """Over the last but one dimension (..., N, D), of what is valid, bool (..., N); the rest of x is 0. 0 of nothing."""
-    return x.sum(dim=-2) / valid.sum(dim=-1, keepdim=True).clamp_min(1)
-
-
-def _marked(tokens: Tensor, valid: Tensor) -> Tensor:
-    return tokens.masked_fill(~valid[..., None], torch.nan)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from ipse.errors import UserError
 from ipse.models.encoder import Encoder
 from ipse.models.mel import Mel, frames_valid, sound_length
 from ipse.models.norm import BatchNorm
-from ipse.models.vit import Block
+from ipse.models.tokens import Block, mean_of, on_a_line
 
 _WINDOW = 400  # 25 ms at 16 kHz: what one frame of every encoder here is of, at least
 
@@ -27,7 +27,6 @@ class FrameEncoder(Encoder):
 
     stride: int
     window = _WINDOW
-    mel: Mel
 
     def layers(self, x: Tensor) -> list[Tensor]:
         """The hidden states (B, N, width) that `dense` is the last of."""
@@ -42,24 +41,39 @@ class FrameEncoder(Encoder):
         return frames_valid(sound_length(x), n, self.window, self.stride)
 
 
-def mean_of(frames: Tensor, valid: Tensor) -> Tensor:
-    """The mean of the valid frames: (B, N, width) to (B, width)."""
-    return (frames * valid[..., None]).sum(dim=1) / valid.sum(dim=1, keepdim=True).clamp_min(1)
-
-
 def centred(x: Tensor) -> Tensor:
     """Waves (B, T) less their means, 0 where they are NaN."""
     return (x - x.nanmean(dim=1, keepdim=True)).nan_to_num()
 
 
+def with_gradient(x: Tensor, share: float) -> Tensor:
+    """The same values, which pass on this share of the gradient that reaches them.
+
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> y = with_gradient(x, 0.1)
+    >>> y.backward()
+    >>> y.item(), x.grad
+    (3.0, tensor(0.1000))
+    """
+    return torch.lerp(x.detach(), x, share)
+
+
+class Passed(NamedTuple):
+    """What blocks make of tokens: lists of (B, M, width), 0 where a token was left out."""
+
+    states: list[Tensor]  # depth + 1: what enters the first block and what comes out of each, the last normalised
+    perceptrons: list[Tensor]  # depth: what the perceptron of each block gives before it is added
+
+
 class TokenEncoder(FrameEncoder):
     """A transformer over frames, 50 a second: `tokens` are frames with their positions, NaN where they are not of sound.
 
-    What hides frames takes its way apart: `features`, `frames`, `positioned`, and `hidden` or `blocks`. A position that is a
+    What hides frames takes its way apart: `features`, `frames`, `positioned`, and `passed` or `blocks`. A position that is a
     convolution sees the neighbours, so frames are hidden before it.
     """
 
     stride = 320
+    mel: Mel
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What the front end gives: (B, N, C), and which frames are of sound, bool (B, N)."""
@@ -73,12 +87,8 @@ class TokenEncoder(FrameEncoder):
         """Frames with their positions: (B, N, width) to the same."""
         raise NotImplementedError
 
-    def hidden(self, tokens: Tensor, valid: Tensor | None = None, ffn: bool = False) -> list[Tensor]:
-        """What enters the first block and what comes out of each, the last normalised: depth + 1 times (B, M, width).
-
-        Tokens that are NaN or not `valid` are left out and come back as 0. ffn: instead, what the perceptron of each block
-        gives before it is added, depth times, as in the targets of data2vec.
-        """
+    def passed(self, tokens: Tensor, valid: Tensor | None = None) -> Passed:
+        """What each block makes of tokens (B, M, width); those that are NaN or not `valid` are left out."""
         raise NotImplementedError
 
     def frames(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,11 +101,11 @@ class TokenEncoder(FrameEncoder):
         return self.positioned(frames, valid).masked_fill(~valid[..., None], torch.nan)
 
     def blocks(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
-        return self.hidden(tokens, valid)[-1]
+        return self.passed(tokens, valid).states[-1]
 
-    def layers(self, x: Tensor, ffn: bool = False) -> list[Tensor]:
-        """`hidden` of all tokens."""
-        return self.hidden(self.tokens(x), ffn=ffn)
+    def layers(self, x: Tensor) -> list[Tensor]:
+        """What enters the first block and what comes out of each: depth + 1 times (B, N, width)."""
+        return self.passed(self.tokens(x)).states
 
     def dense(self, x: Tensor) -> Tensor:
         return self.blocks(self.tokens(x))
@@ -125,7 +135,7 @@ class _Transformer(TokenEncoder):
         self.position = nn.Conv1d(width, width, reach, groups=_GROUPS) if reach else None
         if self.position is not None:
             nn.init.normal_(self.position.weight, std=(4 / (reach * width)) ** 0.5)
-        self.blocks_ = nn.ModuleList(_Block(width, heads) for _ in range(depth))
+        self.stack = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
     def projected(self, features: Tensor) -> Tensor:
@@ -134,22 +144,23 @@ class _Transformer(TokenEncoder):
 
     def positioned(self, frames: Tensor, valid: Tensor) -> Tensor:
         if self.position is None:
-            return frames + sines(frames.shape[1], self.dim).to(frames)
+            return frames + on_a_line(frames.shape[1], self.dim).to(frames)
         known = frames.masked_fill(~valid[..., None], 0).transpose(1, 2)
         place = self.position(F.pad(known, (self.reach // 2, (self.reach - 1) // 2)))
         return frames + F.gelu(place).transpose(1, 2)
 
-    def hidden(self, tokens: Tensor, valid: Tensor | None = None, ffn: bool = False) -> list[Tensor]:
+    def passed(self, tokens: Tensor, valid: Tensor | None = None) -> Passed:
         known = ~tokens.isnan().any(dim=-1)
         valid = known if valid is None else known & valid
         h = tokens.masked_fill(~valid[..., None], 0)
-        states, added = [h], []
-        for block in self.blocks_:
-            h, mlp = block(h, valid)
+        states, perceptrons = [h], []
+        for block in cast(Iterable[Block], self.stack):
+            h = h + block.attention(block.norm1(h), valid)
+            perceptrons.append(block.perceptron(block.norm2(h)))
+            h = h + perceptrons[-1]
             states.append(h)
-            added.append(mlp)
         states[-1] = self.norm(h)
-        return [s.masked_fill(~valid[..., None], 0) for s in (added if ffn else states)]
+        return Passed(*([h.masked_fill(~valid[..., None], 0) for h in each] for each in (states, perceptrons)))
 
     def options(self) -> dict[str, Any]:
         return {"width": self.dim, "depth": self.depth, "heads": self.heads, "reach": self.reach}
@@ -296,69 +307,3 @@ class _Stage(nn.Module):
         x = F.relu(self.norms[0](self.down(x))) * inside
         h = F.relu(self.norms[1](self.first(x))) * inside
         return F.relu(x + self.norms[2](self.second(h))) * inside
-
-
-class MelGRU(FrameEncoder):
-    """Recurrent layers over log-mel frames, 100 a second, each added to what it is given: (B, T) to (B, width).
-
-    A frame of `dense` has seen none behind it. The sizes of APC and VQ-APC are depth=3, width=512.
-
-    Chung et al., Interspeech 2019, arXiv:1904.03240; Chung, Tang & Glass, Interspeech 2020, arXiv:2005.08392
-    """
-
-    name = "mel_gru"
-
-    def __init__(self, form: Form, width: int = 256, depth: int = 3, n_mels: int = 80, standardize: bool = False):
-        super().__init__()
-        self.form, self.dim, self.depth = form, width, depth
-        self.mel = Mel(n_mels, form["rate"], standardize)
-        self.stride = self.mel.hop
-        self.layers_ = nn.ModuleList(nn.GRU(width if i else n_mels, width, batch_first=True) for i in range(depth))
-
-    def frames(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The log-mel frames: (B, N, n_mels), 0 behind the sound, and which are of sound, bool (B, N)."""
-        mel, valid = self.mel(x)
-        return mel.transpose(1, 2), valid
-
-    def layers(self, x: Tensor, between: Callable[[int, Tensor], Tensor] | None = None) -> list[Tensor]:
-        """The states (B, N, width) of each layer; between(i, h), if given, replaces those that layer i hands to the next."""
-        h, valid = self.frames(x)
-        states: list[Tensor] = []
-        for i, layer in enumerate(self.layers_):
-            out = layer(h)[0]
-            states.append(out + h if i else out)
-            last = i == self.depth - 1
-            h = states[-1] if between is None or last else between(i, states[-1])
-        return [s.masked_fill(~valid[..., None], 0) for s in states]
-
-    def dense(self, x: Tensor) -> Tensor:
-        return self.layers(x)[-1]
-
-    def patches(self, x: Tensor) -> Tensor:
-        """The log-mel frames: (B, N, n_mels), NaN behind the end of the sound."""
-        mel, valid = self.frames(x)
-        return mel.masked_fill(~valid[..., None], torch.nan)
-
-    def options(self) -> dict[str, Any]:
-        return {"width": self.dim, "depth": self.depth, "n_mels": self.mel.n_mels, "standardize": self.mel.standardize}
-
-
-class _Block(Block):
-    """A transformer block whose attention sees valid tokens alone; it gives its output and that of its perceptron."""
-
-    def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        b, n, d = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        # A clip without any valid token sees all of them: a softmax over nothing is NaN.
-        seen = (valid | ~valid.any(dim=1, keepdim=True))[:, None, None]
-        h = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        x = x + self.out(h.transpose(1, 2).reshape(b, n, d))
-        mlp = self.down(F.gelu(self.up(self.norm2(x))))
-        return x + mlp, mlp
-
-
-def sines(n: int, width: int) -> Tensor:
-    """Fixed positions (n, width): sines and cosines of wavelengths from 2 pi to 10,000 times as many frames."""
-    half = width // 2
-    angle = torch.arange(n)[:, None] * 10000.0 ** (-torch.arange(half) / max(1, half - 1))
-    return F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, width - 2 * half))

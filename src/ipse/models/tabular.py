@@ -16,7 +16,7 @@ from ipse.data import Form
 from ipse.errors import UserError
 from ipse.models.encoder import Encoder
 from ipse.models.norm import BatchNorm
-from ipse.models.vit import Block
+from ipse.models.tokens import Block
 
 _MOST_TOKENS = 512
 
@@ -32,6 +32,7 @@ class FTTransformer(Encoder):
     Gorishniy et al., NeurIPS 2021, arXiv:2106.11959 (width 192, 8 heads, 3 blocks)
     """
 
+    name = "ft_transformer"
     no_weight_decay = ("weight", "missing", "bias", "cls", "categories.weight")
 
     def __init__(self, form: Form, width: int = 64, depth: int = 3, heads: int = 8, pool: str = "mean"):
@@ -45,7 +46,7 @@ class FTTransformer(Encoder):
             raise UserError(f"encoder ft_transformer cannot share a width of {width} among {heads} heads")
         if pool not in ("mean", "cls", "register"):
             raise UserError(f"encoder ft_transformer has pool 'mean', 'cls' or 'register', not {pool!r}")
-        self.name, self.form, self.dim, self.depth, self.heads, self.pool = "ft_transformer", form, width, depth, heads, pool
+        self.form, self.dim, self.depth, self.heads, self.pool = form, width, depth, heads, pool
         self.columns = _Columns(form)
         self.weight, self.missing = _vectors(self.columns.numbers, width), _vectors(self.columns.numbers, width)
         self.categories = nn.Embedding(self.columns.codes, width, _weight=_vectors(self.columns.codes, width).data)
@@ -96,9 +97,11 @@ class TableMLP(Encoder):
     Gorishniy et al., NeurIPS 2021, arXiv:2106.11959
     """
 
+    name = "table_mlp"
+
     def __init__(self, form: Form, width: int = 256, depth: int = 3, embedding: int = 8):
         super().__init__()
-        self.name, self.form, self.dim, self.depth, self.embedding = "table_mlp", form, width, depth, embedding
+        self.form, self.dim, self.depth, self.embedding = form, width, depth, embedding
         self.columns = _Columns(form)
         categorical = len(form["columns"]) - self.columns.numbers
         self.categories = nn.Embedding(self.columns.codes, embedding)

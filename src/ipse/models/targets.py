@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from ipse.models.ema import EMA
-from ipse.models.speech import TokenEncoder
+from ipse.models.speech import Passed, TokenEncoder
 
 
 def instance_norm(x: Tensor, valid: Tensor, eps: float = 1e-5) -> Tensor:
@@ -54,5 +54,5 @@ class FrameTeacher(EMA):
     @torch.no_grad()
     def forward(self, tokens: Tensor, valid: Tensor) -> Tensor:  # type: ignore[override]
         """Targets (B, N, width), 0 behind the sound, for the student's own tokens (B, N, width), nothing of them hidden."""
-        layers: list[Tensor] = self.teacher.hidden(tokens, valid, ffn=True)  # type: ignore[operator]
-        return averaged_targets(layers, valid, self.top)
+        passed: Passed = self.teacher.passed(tokens, valid)  # type: ignore[operator]
+        return averaged_targets(passed.perceptrons, valid, self.top)

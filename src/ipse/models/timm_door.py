@@ -33,9 +33,8 @@ class TimmEncoder(Encoder):
         channels, size = form["channels"], form["size"]
         try:
             self.model = self._build(name, channels, size, pretrained)
-            with (
-                torch.no_grad()
-            ):  # the one sure way to the width of the output, and to whether the model takes this size at all
+            # The one sure way to the width of the output, and to whether the model takes this size at all.
+            with torch.no_grad():
                 self.dim = int(self.model.eval()(torch.zeros(1, channels, size, size)).shape[1])
         except Exception as e:
             raise UserError(f"timm cannot build encoder {name!r} for {size} px: {first_line(e)}") from e

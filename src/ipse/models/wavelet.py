@@ -36,6 +36,8 @@ class Morlet(nn.Module):
     Torrence and Compo, 1998, Bulletin of the American Meteorological Society 79
     """
 
+    response: Tensor
+
     def __init__(self, length: int, scales: Sequence[float] | None = None, width: float = 1.0, centre: float = 1.0):
         super().__init__()
         longest = max(4.0, min(128.0, length / 2))
@@ -52,6 +54,5 @@ class Morlet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         transformed = torch.fft.fft(x.nan_to_num().float(), n=self.padded)
-        response: Tensor = self.response  # type: ignore[assignment]
-        coefficients: Tensor = torch.fft.ifft(transformed[:, :, None] * response)[..., : self.length]
+        coefficients: Tensor = torch.fft.ifft(transformed[:, :, None] * self.response)[..., : self.length]
         return coefficients.abs()

@@ -29,7 +29,7 @@ def lines(samples: Samples) -> Lines:
     """The series with at most 160 points; of more than 6 channels, the 6 that vary most, in their order."""
     channels = np.arange(samples.form["channels"])
     if len(channels) > CHANNELS:
-        some = samples.read(np.unique(np.linspace(0, len(samples) - 1, 64).astype(int)))["x"].numpy()
+        some = samples.read(samples.spread(64))["x"].numpy()
         channels = np.sort(np.argsort(-_spread(some), kind="stable")[:CHANNELS])
     parts = [thinned(samples.read(index)["x"].numpy()[:, channels]) for index in torch.arange(len(samples)).split(64)]
     return Lines(np.concatenate(parts), channels)

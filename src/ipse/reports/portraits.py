@@ -89,7 +89,8 @@ def _series(samples: Samples, near: Ints) -> Portraits:
     return Portraits(
         plots(drawn.curves, *SMALL),
         "plots",
-        "The plots of one row have one scale.",
+        f"A plot runs from left to right over {samples.form['length']} steps, upwards over standardised values, of which 0 is "
+        "the channel's mean; the plots of one row have one scale.",
         lines={int(i): drawn.curves[i] for i in near},
         channels=[str(names[channel]) for channel in drawn.channels],
         left_out=len(names) - len(drawn.channels),
@@ -102,7 +103,8 @@ def _rows(samples: Samples, chosen: Sequence[int] | None) -> Portraits:
     return Portraits(
         tiles(x, columns, *SMALL),
         "tiles",
-        "Each tile is a column: blue below the mean, red above it, another colour for each category, hatched where it is missing.",
+        "Each tile is a column, in the order of the table: blue below the mean, red above it, another colour for each category, "
+        "hatched where it is missing.",
         columns=[str(columns[column]["name"]) for column in shown],
         cells=list(zip(*(readable(x[:, column], columns[column]) for column in shown), strict=True)),
     )

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,12 +46,8 @@ class Feed:
     @cached_property
     def groups(self) -> list[Tensor]:
         """The samples of each group; without groups, each sample alone."""
-        group = self.samples.group
-        if group is None:
-            return list(torch.arange(len(self.samples))[:, None])
-        order = np.argsort(group, kind="stable")
-        _, start = np.unique(group[order], return_index=True)
-        return [torch.from_numpy(members) for members in np.split(order, start[1:])]
+        group = torch.from_numpy(self.samples.group_numbers)
+        return list(group.argsort(stable=True).split(group.bincount().tolist()))
 
     def positions(self, step: int) -> Tensor:
         """Places (b,) in the stream of this process's samples at one step."""

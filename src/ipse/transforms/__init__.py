@@ -3,18 +3,19 @@
 from ipse.transforms.image import ImagePolicy
 from ipse.transforms.kinds import viewer
 from ipse.transforms.policy import Policy
-from ipse.transforms.sees import Look, Masked, MultiCrop, Original, Pairs, Sees, TwoViews, Views, WeakStrong
+from ipse.transforms.sees import InPlace, Look, Masked, MultiCrop, Original, SameGroup, Sees, TwoViews, Views, WeakStrong
 from ipse.transforms.view import View
 from ipse.transforms.viewer import Viewer
 
 __all__ = [
     "ImagePolicy",
+    "InPlace",
     "Look",
     "Masked",
     "MultiCrop",
     "Original",
-    "Pairs",
     "Policy",
+    "SameGroup",
     "Sees",
     "TwoViews",
     "View",

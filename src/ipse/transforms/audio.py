@@ -1,4 +1,4 @@
-"""Views of recordings: one resampling for crop and speed, one pair of Fourier transforms for room and band, noise from a table.
+"""Views of recordings: products of matrices for speed, one pair of Fourier transforms for room and band, noise from a table.
 
 Every parameter is drawn per sample from (key, position in the global batch); the arithmetic runs on the whole batch, on its
 device. Views stay waves whatever front end the encoder has, so SpecAugment's masks (Park et al., 2019, arXiv:1904.08779) are made
@@ -122,7 +122,10 @@ def make_view(
     for first in range(0, len(source), step := _samples_at_once(source, samples)):
         rows = slice(first, first + step)
         draw, ends = _Draws(u[rows]), n[rows]
-        wave = _resampled(source[rows], start[rows], speed[rows], samples, whole=policy.speed == (1.0, 1.0))
+        if policy.speed == (1.0, 1.0):
+            wave = _cut(source[rows], start[rows], samples)
+        else:
+            wave = _resampled(source[rows], start[rows], speed[rows], samples, *policy.speed)
         _fill(wave, ends, None, 0.0)
         power = _energy(wave) / ends.clamp(min=1)
         if policy.noise:
@@ -138,15 +141,15 @@ def make_view(
     return View(x, _matrix(start, speed, source, samples))
 
 
-def _samples_at_once(source: Tensor, samples: int, most: int = 1 << 19) -> int:
-    """How many clips to work on at a time: on a CPU so many that `most` numbers, which fit in its caches, hold them."""
+def _samples_at_once(source: Tensor, samples: int, most: int = 1 << 22) -> int:
+    """How many clips to work on at a time: on a CPU so many that `most` numbers hold them, which its caches do."""
     return max(1, len(source) if source.device.type != "cpu" else most // samples)
 
 
 _DRAWN = (
     *("crop", "place", "speed", "gain", "noise", "noise_snr", "noise colour", "noise place", "noise sign"),
     *("mix", "mix_snr", "mix clip", "mix length", "mix from", "mix to"),
-    *("reverb", "rt60", "direct", "reverb place", "band_stop", "band", "band place", "mask_time", "mask", "mask place"),
+    *("reverb", "room", "direct", "band_stop", "band", "band place", "mask_time", "mask", "mask place"),
 )
 
 
@@ -168,33 +171,50 @@ class _Draws:
 def _crop(draw: _Draws, length: Tensor, policy: AudioPolicy, samples: int) -> tuple[Tensor, Tensor, Tensor]:
     """Speed, first sample of the source (B,), and how many samples the view has: whole, (B,), 0 only where the clip has none."""
     first, end = ((length * share).floor() for share in policy.part)
-    speed, most = draw("speed", policy.speed), (end - first - 1).clamp(min=0)
+    speed, most = (draw("speed", policy.speed) * _BLOCK).round() / _BLOCK, (end - first - 1).clamp(min=0)
     shown = (draw("crop", policy.crop) * length).maximum(length.clamp(max=_SHORTEST))
     n = (shown / speed).floor().minimum((most / speed).floor() + 1).clamp(min=1, max=samples)
     start = first + draw("place") * (most - (n - 1) * speed).clamp(min=0)
-    if policy.speed == (1.0, 1.0):
-        start = start.floor()
-    return speed, start, n.long() * (length > 0)
+    return speed, start.floor().long(), n.long() * (length > 0)
 
 
 _SHORTEST = 400  # 25 ms: one frame of what encoders see
 
 
-def _resampled(source: Tensor, start: Tensor, speed: Tensor, samples: int, *, whole: bool) -> Tensor:
-    """What is heard at start + i speed: (b, samples), in [-1, 1]; Catmull-Rom's cubics unless all places are whole."""
-    if whole:
-        return _cut(source, start.long(), samples)
-    row = torch.arange(len(source), device=source.device)
-    flat = F.pad(source.float().div_(32768), (1, 2)).flatten()
-    bend = (2 * flat[1:-1]).sub_(flat[:-2]).sub_(flat[2:])
-    place = torch.addcmul(start[:, None], speed[:, None], _places(samples, flat)).clamp_(max=source.shape[1] - 1)
-    before = place.floor()
-    f = place.sub_(before).flatten()
-    index = before.long().add_((row * (source.shape[1] + 3))[:, None]).flatten()
-    # Of x0 x1 x2 x3, lerp(x1, x2) + f (1 - f) / 2 lerp(2 x1 - x0 - x2, 2 x2 - x1 - x3): what counts is how often memory is passed.
-    bent = bend.index_select(0, index).lerp_(bend[1:].index_select(0, index), f)
-    y = flat[1:].index_select(0, index).lerp_(flat[2:].index_select(0, index), f)
-    return y.addcmul_(f.addcmul_(f, f, value=-1), bent, value=0.5).view(len(source), samples)
+def _resampled(source: Tensor, start: Tensor, speed: Tensor, samples: int, slowest: float, fastest: float) -> Tensor:
+    """What is heard at start + i speed: (b, samples), in [-1, 1]; start and speed _BLOCK are whole.
+
+    A block of the view is one product of matrices: what it is made of times the weights of its speed.
+    """
+    weights, reach = _stretches(round(slowest * _BLOCK), round(fastest * _BLOCK), source.device)
+    pace, window, blocks = (speed * _BLOCK).round().long(), weights.shape[1], -(-samples // _BLOCK)
+    padded = torch.zeros(len(source), reach + source.shape[1] + window, device=source.device)
+    padded[:, reach : reach + source.shape[1]] = source
+    row = torch.arange(len(source), device=source.device)[:, None]
+    first = start.long()[:, None] + pace[:, None] * torch.arange(blocks, device=source.device)
+    heard = _slices(padded.flatten(), (row * padded.shape[1] + first.clamp_(max=source.shape[1])).flatten(), window)
+    y = torch.bmm(heard.view(len(source), blocks, window), weights[pace - round(slowest * _BLOCK)])
+    return y.flatten(1)[:, :samples].contiguous()
+
+
+_BLOCK = 80  # samples of a view that are made at a time; speeds are whole numbers of its parts
+_LOBES = 6  # of the sinc on either side
+
+
+@lru_cache(maxsize=8)
+def _stretches(slowest: int, fastest: int, device: torch.device) -> tuple[Tensor, int]:
+    """The weights (S, K, L) of int16 numbers in blocks of L at each speed p / L, and how many of the K come before the first.
+
+    A sinc under a Hann window, and no higher than what the view can hold.
+    """
+    pace = torch.arange(slowest, fastest + 1, device=device, dtype=torch.float64)[:, None, None]
+    cutoff = (_BLOCK / pace).clamp(max=1)
+    reach = math.ceil(_LOBES * max(1, fastest / _BLOCK))
+    read = torch.arange(-reach, fastest + reach, device=device)[:, None]
+    away = cutoff * (read - pace * torch.arange(_BLOCK, device=device) / _BLOCK)
+    weights = torch.sinc(away) * torch.cos(away * (math.pi / 2 / _LOBES)).square()
+    weights[(away.abs() >= _LOBES) | (weights.abs() < 1e-9)] = 0  # numbers near the smallest there are would be slow
+    return (weights / weights.sum(dim=1, keepdim=True) / 32768).float(), reach
 
 
 def _cut(source: Tensor, start: Tensor, samples: int) -> Tensor:
@@ -252,12 +272,18 @@ def _filter(x: Tensor, ends: Tensor, draw: _Draws, policy: AudioPolicy) -> None:
         rows = (echoes if echo else stopped & ~echoes).nonzero()[:, 0]
         if not len(rows):
             continue
+        if len(rows) == 1:
+            rows = rows.repeat(2)  # one alone would be transformed, and rounded, in another way
         own, longest = _Draws(draw.u[rows]), math.ceil(policy.rt60[1] * RATE)
         size = _fast(x.shape[1] + echo * longest)
-        heard = x[rows]
-        spectrum = torch.fft.rfft(heard, size)
+        heard = x.index_select(0, rows)
+        padded = heard.new_zeros(len(rows), size)
+        padded[:, : x.shape[1]] = heard
+        spectrum = torch.fft.rfft(padded)
         if echo:
-            spectrum *= torch.fft.rfft(_room(own, policy, longest), size)
+            rooms = _rooms(policy.rt60, size, x.device).index_select(0, own.below("room", _ROOMS))
+            torch.view_as_real(rooms).mul_(_amplitude(-own("direct", policy.direct))[:, None, None])
+            torch._foreach_mul_(list(spectrum), list(rooms.add_(1)))  # how a product is rounded must not depend on other rows
         if policy.band_stop:
             share = own("band", policy.band) * stopped[rows]
             low = own("band place") * (1 - share)
@@ -267,18 +293,25 @@ def _filter(x: Tensor, ends: Tensor, draw: _Draws, policy: AudioPolicy) -> None:
         if echo:
             _fill(y, ends[rows], None, 0.0)
             y *= (_energy(heard) / _energy(y).clamp(min=1e-9)).sqrt()[:, None]
-        x[rows] = y
+        x.index_copy_(0, rows, y)
 
 
-def _room(draw: _Draws, policy: AudioPolicy, n: int) -> Tensor:
-    """Impulse responses (b, n): the direct sound, then noise that decays exponentially."""
-    table = _noises(n, draw.u.device)
-    decay = -3 * math.log(10) / (draw("rt60", policy.rt60) * RATE)
-    echo = _slices(table, draw.below("reverb place", _TABLE), n) * torch.exp(decay[:, None] * _places(n, draw.u))
-    echo[:, 0] = 0
-    echo *= (_amplitude(-draw("direct", policy.direct)) / echo.square().sum(dim=1).sqrt())[:, None]
-    echo[:, 0] = 1
-    return echo
+_ROOMS = 64
+
+
+@lru_cache(maxsize=4)
+def _rooms(rt60: tuple[float, float], size: int, device: torch.device) -> Tensor:
+    """Spectra (_ROOMS, size // 2 + 1) of echoes of energy 1, noise that decays by 60 dB in times spread evenly between the two.
+
+    Fresh ones for each sample would cost a third more transforms.
+    """
+    n = math.ceil(rt60[1] * RATE)
+    seconds = rt60[0] + (rt60[1] - rt60[0]) * (torch.arange(_ROOMS, device=device) + 0.5) / _ROOMS
+    noise = randomness.normal(randomness.key("rooms"), torch.arange(_ROOMS, device=device), n)
+    echo = noise * torch.exp(-3 * math.log(10) / (seconds * RATE)[:, None] * torch.arange(n, device=device))
+    echo[:, 0] = 0  # where the direct sound is
+    spectra: Tensor = torch.fft.rfft(echo / torch.linalg.vector_norm(echo, dim=1, keepdim=True), size)
+    return spectra
 
 
 def _hide(x: Tensor, ends: Tensor, draw: _Draws, policy: AudioPolicy) -> None:

@@ -23,17 +23,12 @@ def viewer(form: Form, changes: Mapping[str, Any] | None = None, samples: Sample
     """
     changes, modality = changes or {}, form["modality"]
     if modality == "audio":
-        bank = None if samples is None else samples.read(_spread(samples, 256))
+        bank = None if samples is None else samples.read(samples.spread(256))
         return AudioViewer(AudioPolicy().change(changes), form["samples"], bank)
     if modality == "series":
-        return SeriesViewer(SeriesPolicy().change(changes))
+        return SeriesViewer(SeriesPolicy().change(changes), form.get("take", ()))
     if modality == "table":
         categorical = [column["categories"] is not None for column in form["columns"]]
         rows = torch.zeros(1, len(categorical)) if samples is None else bank_of(samples)
         return TableViewer(TablePolicy().change(changes), categorical, rows)
     return ImageViewer(ImagePolicy.usual(form["channels"], form["size"]).change(changes), form["size"])
-
-
-def _spread(samples: Samples, most: int) -> torch.Tensor:
-    """Some samples from everywhere."""
-    return torch.linspace(0, len(samples) - 1, min(most, len(samples))).long()

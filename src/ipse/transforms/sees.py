@@ -52,9 +52,9 @@ def MultiCrop(n_global: int = 2, n_local: int = 6, *, split: float = 0.4, local_
     return Sees((large,) * n_global + (small,) * n_local)
 
 
-def Pairs(n: int = 2) -> Sees:
-    """Strong views of n different samples of one group."""
-    return Sees((Look(),) * n, unit="group")
+def SameGroup(n: int, look: Look) -> Sees:
+    """n different samples of one group, each with the same look."""
+    return Sees((look,) * n, unit="group")
 
 
 def Masked() -> Sees:
@@ -65,6 +65,11 @@ def Masked() -> Sees:
 def Original() -> Sees:
     """The sample as it is."""
     return Sees((Look("none"),))
+
+
+def InPlace(**changes: Any) -> Look:
+    """A look at a whole recording, every moment where it was and as loud; only `changes` happen to it."""
+    return Look("weak", changes={"crop": (1.0, 1.0), "part": (0.0, 1.0), "gain": (0.0, 0.0), **changes})
 
 
 def WeakStrong() -> Sees:

@@ -7,7 +7,7 @@ device.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar
@@ -81,16 +81,19 @@ class SeriesPolicy(Policy):
 
 
 class SeriesViewer(Viewer[SeriesPolicy]):
-    """Views of series (B, C, T) with NaN where nothing is known."""
+    """Views of series (B, C, T) with NaN where nothing is known; take: the channels to show, where there are more than those."""
 
-    def __init__(self, policy: SeriesPolicy):
-        self.policy = policy
+    def __init__(self, policy: SeriesPolicy, take: Sequence[int] = ()):
+        self.policy, self.take = policy, list(take)
 
     def view(self, raw: Raw, look: Look, key: int, position: Tensor) -> View:
-        length = max(1, round(raw["x"].shape[2] * look.scale))
+        x = raw["x"]
+        if self.take and x.shape[1] > len(self.take):
+            x = x[:, self.take]
+        length = max(1, round(x.shape[2] * look.scale))
         if look.strength == "none":
-            return original(raw["x"], length)
-        return make_view(raw["x"], self.policy_of(look), length, key, position)
+            return original(x, length)
+        return make_view(x, self.policy_of(look), length, key, position)
 
 
 def original(source: Tensor, length: int) -> View:

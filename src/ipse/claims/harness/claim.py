@@ -16,7 +16,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 OneSeed = Callable[[int, bool], Mapping[str, float]]
 """`run(seed, long)`: one number per arm by its name. First ours, then (for greater, less and within) the baseline; further
-numbers are shown with them and not tested. Both arms learn from the same samples for the same compute."""
+numbers are shown with them and not tested. Both arms learn from the same samples for the same compute: see
+`harness.compute`."""
 
 
 @dataclass(frozen=True, kw_only=True)

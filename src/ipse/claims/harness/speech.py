@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipse.claims.harness.kit import drawn
 
@@ -35,6 +35,17 @@ def recordings(name: str, train: int, test: int, seed: int, *labels: str, size: 
     return found
 
 
+def syllables(seed: int, *labels: str, train: int = 1000, test: int = 600) -> list[Data]:
+    """Windows of 0.4 s of Mandarin syllables, as `recordings` draws them."""
+    return recordings("mandarin-syllables", train, test, seed, *labels, size=0.4)
+
+
+def small_transformer(method: str, *, depth: int = 3, **settings: Any) -> dict[str, Any]:
+    """Words of `pretrained`: a mel_transformer of width 96 that learns from batches of 32 at lr 1e-3, with a method's settings."""
+    options = {"width": 96, "depth": depth, "n_mels": 40}
+    return {"method": method, "encoder": "mel_transformer", "options": options, "batch_size": 32, "lr": 1e-3, "set": settings}
+
+
 def initial(syllable: str) -> str:
     """What a Mandarin syllable begins with, in zhuyin; nothing where that is a vowel.
 
@@ -60,15 +71,13 @@ def frames(encoder: Encoder, samples: Samples, of: Callable[[Tensor], Tensor] | 
     """
     import torch
 
+    from ipse.metrics.embedding import originals
     from ipse.models.speech import FrameEncoder
-    from ipse.transforms import viewer
 
     assert isinstance(encoder, FrameEncoder)
-    eye = viewer(encoder.form)
     rows, labels = [], []
     with torch.no_grad():
-        for index in torch.arange(len(samples)).split(256):
-            x = eye.original(samples.read(index)).x
+        for index, x in originals(encoder, samples, 256):
             valid = encoder.valid(x)
             rows.append((of or encoder.dense)(x)[valid])
             labels.append(torch.from_numpy(samples.y)[index][:, None].expand_as(valid)[valid])

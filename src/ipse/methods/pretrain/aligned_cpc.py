@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from ipse.errors import UserError
 from ipse.losses.predictive import aligned_prediction
 from ipse.models import Encoder
-from ipse.models.speech import mean_of
-from ipse.models.wave_lstm import WaveLSTM
+from ipse.models.recurrent import WaveLSTM
+from ipse.models.tokens import mean_of, tokens_at
 from ipse.training import Batch, Method, Recipe, Step
 from ipse.transforms import Original
 
@@ -32,7 +30,7 @@ class AlignedCPC(Method):
     sees = Original()
     recipe = Recipe(lr=1e-3, weight_decay=0.0)
     modalities = ("audio",)
-    usual_encoder: ClassVar[str | None] = "wave_lstm"
+    usual_encoder = "wave_lstm"
     encoder: WaveLSTM
 
     def __init__(
@@ -53,7 +51,8 @@ class AlignedCPC(Method):
             )
         if predictions + self_loop > frames:
             raise UserError(
-                f"{predictions + self_loop} predictions cannot be aligned with {frames} frames: take --set predictions={frames - self_loop} or less"
+                f"{predictions + self_loop} predictions cannot be aligned with {frames} frames: "
+                f"take --set predictions={frames - self_loop} or less"
             )
         self.frames, self.predictions, self.self_loop = frames, predictions, self_loop
         self.negatives, self.windows, self.temperature = negatives, windows, temperature
@@ -71,22 +70,29 @@ class AlignedCPC(Method):
     def scores(self, z: Tensor, c: Tensor, valid: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Of windows (B, W): how well each prediction fits each frame, (B, W, K, M), its log-sum-exp with the negatives, (B, W, M),
         and which windows lie in the sound, bool (B, W)."""
-        count = valid.sum(dim=1)
-        possible = (count - self.frames).clamp_min(0)
-        width = min(self.windows, max(1, z.shape[1] - self.frames))
-        first = (batch.uniform("windows", 1)[:, 0].double() * (possible - width + 1).clamp_min(1)).long()
-        t = first[:, None] + torch.arange(width, device=z.device)
-        rows = torch.arange(len(z), device=z.device)[:, None]
-        whole = t < possible[:, None]
-        inside = t.clamp(max=z.shape[1] - 1)
-        p = self.predictor(c[rows, inside]).unflatten(2, (self.predictions, -1))
+        t, whole = self.chosen_windows(valid, batch)
+        last = z.shape[1] - 1
+        now = t.clamp(max=last)
+        p = self.predictor(tokens_at(c, now)).unflatten(2, (self.predictions, -1))
         if self.self_loop:
-            p = torch.cat([z[rows, inside][:, :, None].to(p.dtype), p], dim=2)
-        drawn = (batch.uniform("negatives", self.negatives).double() * count[:, None]).long()
-        others = torch.einsum("btmd,bnd->btmn", p, z[rows, drawn]) / z.shape[2]
+            p = torch.cat([tokens_at(z, now)[:, :, None].to(p.dtype), p], dim=2)
+        ahead = (t[..., None] + torch.arange(1, self.frames + 1, device=z.device)).clamp(max=last)
+        latents = tokens_at(z, ahead.flatten(1)).unflatten(1, ahead.shape[1:])
+        positive = torch.einsum("btmd,btkd->btkm", p, latents) / z.shape[2]
+        return positive.float(), self.among_negatives(p, z, t, valid, batch), whole
+
+    def chosen_windows(self, valid: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The frames (B, W) that windows follow, in a row from one that is drawn, and which windows lie in the sound, bool (B, W)."""
+        possible = (valid.sum(dim=1) - self.frames).clamp_min(0)
+        width = min(self.windows, max(1, valid.shape[1] - self.frames))
+        first = (batch.uniform("windows", 1)[:, 0].double() * (possible - width + 1).clamp_min(1)).long()
+        t = first[:, None] + torch.arange(width, device=valid.device)
+        return t, t < possible[:, None]
+
+    def among_negatives(self, p: Tensor, z: Tensor, t: Tensor, valid: Tensor, batch: Batch) -> Tensor:
+        """The log-sum-exp of how well predictions p (B, W, M, D) fit latents outside of their window: (B, W, M)."""
+        drawn = (batch.uniform("negatives", self.negatives).double() * valid.sum(dim=1, keepdim=True)).long()
+        fit = torch.einsum("btmd,bnd->btmn", p, tokens_at(z, drawn)) / z.shape[2]
         near = (drawn[:, None] >= t[..., None]) & (drawn[:, None] <= (t + self.frames)[..., None])
         # Not minus infinity: where nothing is left its gradient is NaN.
-        negative = others.float().masked_fill(near[:, :, None], -1e4).logsumexp(dim=3)
-        ahead = (t[..., None] + torch.arange(1, self.frames + 1, device=z.device)).clamp(max=z.shape[1] - 1)
-        positive = torch.einsum("btmd,btkd->btkm", p, z[rows[..., None], ahead]) / z.shape[2]
-        return positive.float(), negative, whole
+        return fit.float().masked_fill(near[:, :, None], -1e4).logsumexp(dim=3)

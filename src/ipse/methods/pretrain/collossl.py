@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ipse import randomness
 from ipse.data import Form, Samples
+from ipse.data.form import some_channels
 from ipse.distributed import gather, rank
 from ipse.errors import UserError, unknown
 from ipse.losses.series import multi_device_contrast
@@ -68,7 +69,7 @@ class ColloSSL(Method):
 
     @classmethod
     def encoder_form(cls, form: Form, *, devices: int = 2, anchor: int = 0, **settings: Any) -> Form:
-        """The form of what the anchor records; `take` says which channels of the data those are."""
+        """The form of what the anchor records."""
         if devices < 2 or form["channels"] % devices:
             raise UserError(
                 f"collossl cannot share {form['channels']} channel(s) among {devices} devices of equally many: --set devices=N"
@@ -76,9 +77,7 @@ class ColloSSL(Method):
         if not 0 <= anchor < devices:
             raise UserError(f"collossl has devices 0 to {devices - 1}: --set anchor=0, for example, not {anchor}")
         each = form["channels"] // devices
-        take = range(anchor * each, (anchor + 1) * each)
-        own = {name: [form[name][i] for i in take] for name in ("names", "mean", "scale") if name in form}
-        return {**form, **own, "channels": each, "take": list(take)}
+        return some_channels(form, range(anchor * each, (anchor + 1) * each))
 
     def prepare(self, samples: Samples) -> None:
         expected, given = self.devices * self.encoder.form["channels"], samples.form["channels"]

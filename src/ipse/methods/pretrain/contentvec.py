@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +14,7 @@ from ipse.models import Encoder
 from ipse.models.conditional import ConditionalBlock
 from ipse.models.mel import Mel
 from ipse.models.spans import other_frames
-from ipse.models.speech import mean_of
+from ipse.models.tokens import mean_of
 from ipse.training import Batch, Step
 from ipse.training.method import Data
 from ipse.transforms.voice import BANDS, change_voice, equalise
@@ -44,12 +43,6 @@ class ContentVec(HuBERT):
         self,
         encoder: Encoder,
         *,
-        clusters: Sequence[int] = (100, 500),
-        layer: int | None = None,
-        masked: float = 0.8,
-        span: int = 10,
-        penalty: float = 10.0,
-        width: int = 256,
         relevance: float | None = 100.0,
         formants: float = 1.4,
         pitch: float = 2.0,
@@ -61,11 +54,12 @@ class ContentVec(HuBERT):
         predictor: int = 3,
         heads: int = 4,
         speaker: int = 256,
+        **others: Any,
     ):
-        super().__init__(encoder, clusters=clusters, layer=layer, masked=masked, span=span, penalty=penalty, width=width)
+        super().__init__(encoder, **others)
         self.relevance, self.factors, self.equaliser = relevance, (formants, pitch, liveliness), equaliser
         self.contrast, self.contrast_layer, self.negatives = contrast, contrast_layer, negatives
-        self.contrast_head = nn.Sequential(nn.LayerNorm(encoder.dim), nn.Linear(encoder.dim, width)) if contrast else None
+        self.contrast_head = nn.Sequential(nn.LayerNorm(encoder.dim), nn.Linear(encoder.dim, self.width)) if contrast else None
         self.mel = Mel(rate=encoder.form["rate"])
         self.predictor = nn.ModuleList(ConditionalBlock(encoder.dim, heads, speaker) for _ in range(predictor))
         self.final_norm = nn.LayerNorm(encoder.dim) if predictor else nn.Identity()
@@ -73,8 +67,7 @@ class ContentVec(HuBERT):
 
     def prepare(self, samples: Samples) -> None:
         super().prepare(samples)
-        group = np.arange(len(samples)) if samples.group is None else np.unique(samples.group, return_inverse=True)[1]
-        self.register_buffer("group", torch.from_numpy(group), persistent=False)
+        self.register_buffer("group", torch.from_numpy(samples.group_numbers), persistent=False)
 
     @torch.no_grad()
     def before_round(self, round: int, data: Data) -> None:
@@ -139,7 +132,7 @@ class ContentVec(HuBERT):
         loss = units + self.penalty * heard.penalty
         if self.contrast_head is not None:
             terms["contrast"] = self.contrast_loss(heard, batch.uniform("negatives", n * self.negatives).unflatten(1, (n, -1)))
-            loss = loss + self.contrast * (batch.progress * self.rounds % 1) * terms["contrast"]
+            loss = loss + self.contrast * self.round_progress(batch) * terms["contrast"]
         pooled = mean_of(heard.states[-1], heard.valid).chunk(2)
         return Step(loss, z=pooled, h=pooled, terms=terms)
 

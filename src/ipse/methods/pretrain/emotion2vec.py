@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,16 +10,26 @@ from torch.nn import functional as F
 
 from ipse import randomness
 from ipse.losses.regression import frame_regression
-from ipse.methods.pretrain.data2vec_aqc import risen
 from ipse.models import Encoder
+from ipse.models.ema import risen
 from ipse.models.norm import layer_norm
 from ipse.models.spans import chosen_positions, span_mask
-from ipse.models.speech import TokenEncoder, mean_of
+from ipse.models.speech import TokenEncoder
 from ipse.models.targets import FrameTeacher
+from ipse.models.tokens import mean_of, put_at, tokens_at
 from ipse.training import Batch, Method, Recipe, Step
 from ipse.transforms import Original
 
 _TOKENS = {"token": 1, "chunk": 10, "global": 0}
+
+
+class Student(NamedTuple):
+    """What the student makes of the frames that it sees."""
+
+    utterance: Tensor  # (B, width)
+    known: Tensor  # (B, K, width): the frames
+    positions: Tensor  # int64 (B, K): where they stand
+    there: Tensor  # bool (B, K): which of them there are
 
 
 class Emotion2Vec(Method):
@@ -41,6 +51,8 @@ class Emotion2Vec(Method):
     modalities = ("audio",)
     needs_tokens = True
     usual_encoder = "wave_transformer"
+    encoder: TokenEncoder
+    noise: Tensor
 
     def __init__(
         self,
@@ -61,25 +73,21 @@ class Emotion2Vec(Method):
         self.utterance_tokens = nn.Parameter(0.02 * torch.randn(_TOKENS[utterance], encoder.dim))
         self.utterance_tokens.requires_grad_(utterance != "global")
         self.painter = _Painter(encoder.dim, depth, kernel)
-        self.teacher = FrameTeacher(self.speech, top)
+        self.teacher = FrameTeacher(self.encoder, top)
         noise = randomness.normal(randomness.key("hidden frames"), torch.arange(_ROWS), encoder.dim)
         self.register_buffer("noise", 0.01 * noise, persistent=False)
         self.alpha, self.masks, self.masked, self.span = alpha, masks, masked, span
         self.decay, self.final_decay = decay, final_decay
 
-    @property
-    def speech(self) -> TokenEncoder:
-        return cast(TokenEncoder, self.encoder)
-
     def loss(self, batch: Batch) -> Step:
         (x,) = batch
-        frames, valid = self.speech.frames(x)
+        frames, valid = self.encoder.frames(x)
         targets = self.targets(frames, valid)
         mask = self.hide(batch, valid)
         frames, valid_each, targets_each = (t.repeat_interleave(self.masks, dim=0) for t in (frames, valid, targets))
         u, known, positions, there = self.student(frames, valid_each & ~mask)
         hidden = self.hidden_frames(batch, valid)
-        painted = self.painter(_put(hidden, known, positions, there), valid_each)
+        painted = self.painter(put_at(hidden, known, positions, there), valid_each)
         terms = {"frames": frame_regression(painted, targets_each, mask)}
         if self.alpha:
             whole = mean_of(targets, valid).repeat_interleave(self.masks, dim=0)
@@ -89,33 +97,30 @@ class Emotion2Vec(Method):
 
     def targets(self, frames: Tensor, valid: Tensor) -> Tensor:
         """What the teacher makes of all frames: (B, N, width), 0 behind the sound."""
-        tokens = self.speech.positioned(frames.detach(), valid)
+        tokens = self.encoder.positioned(frames.detach(), valid)
         return layer_norm(self.teacher(tokens, valid)).masked_fill(~valid[..., None], 0)
 
     def hide(self, batch: Batch, valid: Tensor) -> Tensor:
         """What is hidden of each clip, in `masks` ways one after the other: bool (B * masks, N)."""
         n = valid.shape[1]
         u = batch.uniform("span", self.masks * n).view(-1, n)
-        mask = span_mask(u, valid.repeat_interleave(self.masks, dim=0), self.masked, self.span)
-        return mask
+        return span_mask(u, valid.repeat_interleave(self.masks, dim=0), self.masked, self.span)
 
-    def student(self, frames: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The utterance (B, width), the frames that were seen (B, K, width), where they stand, and which of the K there are."""
+    def student(self, frames: Tensor, seen: Tensor) -> Student:
+        """What the student makes of the frames (B, N, width) that are `seen`, bool (B, N)."""
         positions, there = chosen_positions(seen)
-        tokens = self.speech.positioned(frames, seen)
-        kept = tokens.gather(1, positions[..., None].expand(-1, -1, tokens.shape[2]))
+        kept = tokens_at(self.encoder.positioned(frames, seen), positions)
         own = self.utterance_tokens.to(kept.dtype).expand(len(kept), -1, -1)
         n = own.shape[1]
-        h = self.speech.blocks(torch.cat([own, kept], dim=1), F.pad(there, (n, 0), value=True))
+        h = self.encoder.blocks(torch.cat([own, kept], dim=1), F.pad(there, (n, 0), value=True))
         known = h[:, n:]
-        return (h[:, :n].mean(dim=1) if n else mean_of(known, there)), known, positions, there
+        return Student(h[:, :n].mean(dim=1) if n else mean_of(known, there), known, positions, there)
 
     def hidden_frames(self, batch: Batch, valid: Tensor) -> Tensor:
         """Faint noise in the place of every frame: (B * masks, N, width)."""
         n = valid.shape[1]
         row = (batch.uniform("noise", self.masks * n) * _ROWS).long().view(-1, n)
-        noise: Tensor = self.noise  # type: ignore[assignment]
-        return noise[row]
+        return self.noise[row]
 
     def after_step(self, batch: Batch) -> None:
         self.teacher.update(self.encoder, risen(self.decay, self.final_decay, batch.progress))
@@ -139,10 +144,3 @@ class _Painter(nn.Module):
             x = (x + F.gelu(layer_norm(h))) * valid[..., None]
         out: Tensor = self.project(x)
         return out
-
-
-def _put(x: Tensor, rows: Tensor, positions: Tensor, there: Tensor) -> Tensor:
-    """x (B, N, D) with the rows (B, K, D) that are `there` at their positions."""
-    place = positions[..., None].expand_as(rows)
-    x = x.to(rows.dtype)
-    return x.scatter(1, place, torch.where(there[..., None], rows, x.gather(1, place)))

@@ -18,7 +18,8 @@ from ipse.models.kmeans import assign, kmeans
 from ipse.models.mfcc import MFCC
 from ipse.models.norm import layer_norm
 from ipse.models.spans import span_mask
-from ipse.models.speech import TokenEncoder, mean_of
+from ipse.models.speech import TokenEncoder, with_gradient
+from ipse.models.tokens import mean_of
 from ipse.training import Batch, Method, Recipe, Step
 from ipse.training.method import Data
 from ipse.transforms import Original
@@ -39,7 +40,7 @@ class HuBERT(Method):
     clusters: how many units each round has, fewer where they would have less than 20 frames each. Those of the first round are
     clusters of MFCCs, later ones of the hidden states at `layer`, by default the middle one, of the round before. alpha: the
     weight of hidden frames; that of the others is 1 - alpha. penalty: the weight of the mean square of the front end's features.
-    front_gradient: the share of the gradient that the front end gets.
+    feature_gradient: the share of the gradient that the front end gets.
 
     Hsu et al., TASLP 2021, arXiv:2106.07447
     """
@@ -65,15 +66,16 @@ class HuBERT(Method):
         temperature: float = 0.1,
         width: int = 256,
         penalty: float = 10.0,
-        front_gradient: float = 0.1,
+        feature_gradient: float = 0.1,
     ):
         super().__init__(encoder)
         if not isinstance(encoder, TokenEncoder):
             raise UserError(f"this method hides frames of sound, and encoder {encoder.name!r} has none: take mel_transformer")
         self.clusters, self.rounds, self.layer = tuple(clusters), len(clusters), layer
         self.masked, self.span, self.alpha, self.temperature = masked, span, alpha, temperature
-        self.penalty, self.front_gradient = penalty, front_gradient
+        self.penalty, self.feature_gradient = penalty, feature_gradient
         self.mask_token = nn.Parameter(torch.rand(encoder.dim))
+        self.width = width
         self.project = nn.Linear(encoder.dim, width)
         self.codewords = nn.Parameter(torch.randn(max(self.clusters), width))
         self.mfcc = MFCC(encoder.form["rate"], encoder.stride)
@@ -121,12 +123,11 @@ class HuBERT(Method):
     def heard(self, x: Tensor, u: Tensor) -> Heard:
         """Hides frames of x (B, T) by the uniforms u (B, N), and encodes."""
         features, valid = self.encoder.features(x)
-        # In value it is the same, and the gradient of the second argument is multiplied by the third.
-        features = torch.lerp(features.detach(), features, self.front_gradient)
+        features = with_gradient(features, self.feature_gradient)
         mask = span_mask(u, valid, self.masked, self.span)
         frames = self.encoder.projected(features)
         frames = torch.where(mask[..., None], self.mask_token.to(frames.dtype), frames)
-        states = self.encoder.hidden(self.encoder.positioned(frames, valid), valid)
+        states = self.encoder.passed(self.encoder.positioned(frames, valid), valid).states
         return Heard(states, mask, valid, mean_where(features.float().square().mean(dim=2), valid))
 
     def unit_loss(self, h: Tensor, heard: Heard, labels: Tensor) -> Tensor:
@@ -142,11 +143,18 @@ class HuBERT(Method):
         """The units (b, N) of a batch, -1 where there is no sound or nothing was clustered yet."""
         return self.units[batch.index].long()
 
+    def round_progress(self, batch: Batch) -> float:
+        """The share of the current round that is done, from 0 to 1."""
+        return batch.progress * self.rounds % 1
+
     def loss(self, batch: Batch) -> Step:
+        return self.predicted(batch)[1]
+
+    def predicted(self, batch: Batch) -> tuple[Heard, Step]:
+        """What the encoder makes of a batch, and how badly it tells the units of what is hidden."""
         (x,) = batch
         heard = self.heard(x, batch.uniform("mask", self.units.shape[1]))
         units = self.unit_loss(heard.states[-1], heard, self.labels(batch))
         pooled = mean_of(heard.states[-1], heard.valid)
-        return Step(
-            units + self.penalty * heard.penalty, z=(pooled,), h=(pooled,), terms={"units": units, "features": heard.penalty}
-        )
+        terms = {"units": units, "features": heard.penalty}
+        return heard, Step(units + self.penalty * heard.penalty, z=(pooled,), h=(pooled,), terms=terms)

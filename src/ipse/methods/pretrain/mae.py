@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ipse.data.form import shape
 from ipse.losses.masked import masked_mse
 from ipse.models import Encoder
-from ipse.models.vit import Block, positions
+from ipse.models.tokens import Block, positions
 from ipse.training import Batch, Method, Recipe, Step
 from ipse.transforms import Masked
 

@@ -28,8 +28,8 @@ class NextDay(Method):
 
     sees = Original()
     recipe = Recipe(lr=1e-3, weight_decay=1e-4)
-    modalities: ClassVar[tuple[str, ...]] = ("series",)
-    usual_encoder: ClassVar[str | None] = "dilated_conv"
+    modalities = ("series",)
+    usual_encoder = "dilated_conv"
     encoder_options: ClassVar[Mapping[str, Any]] = {"causal": True}
 
     def __init__(self, encoder: Encoder, *, target: int | str = 0, ahead: int = 1):

@@ -13,6 +13,7 @@ from ipse.losses.masked import masked_series_mse
 from ipse.losses.sdsc import sdsc_loss
 from ipse.models import Encoder
 from ipse.models.patch_transformer import PatchTransformer
+from ipse.models.tokens import mean_of
 from ipse.training import Batch, Method, Recipe, Step
 from ipse.transforms import Original
 
@@ -52,8 +53,7 @@ class PatchTST(Method):
         u = batch.uniform("mask", m)
         hidden = hide(u.view(b, groups, -1), known.view(b, groups, -1), self.masked).view(b, m)
         h = self.encoder.blocks(self.encoder.embed(patches.masked_fill(hidden[..., None], 0), groups), groups)
-        seen = known & ~hidden
-        pooled = (h * seen[..., None]).sum(dim=1) / seen.sum(dim=1, keepdim=True).clamp_min(1)
+        pooled = mean_of(h, known & ~hidden)
         return Step(self._compare(self.head(h), patches, hidden, groups), z=(pooled,), h=(pooled,))
 
     def _compare(self, prediction: Tensor, patches: Tensor, hidden: Tensor, groups: int) -> Tensor:

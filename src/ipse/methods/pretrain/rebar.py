@@ -17,7 +17,7 @@ from ipse.models import EMA, Encoder
 from ipse.models.partial_conv import PartialConv1d
 from ipse.models.revin import RevIN
 from ipse.training import Batch, Method, Recipe, Step
-from ipse.transforms import Look, Sees
+from ipse.transforms import Look, SameGroup
 
 
 class Rebar(Method):
@@ -38,9 +38,11 @@ class Rebar(Method):
 
     recipe = Recipe(lr=1e-3, weight_decay=0.0)
     modalities: ClassVar[tuple[str, ...]] = ("series",)
-    sees = Sees((Look("none"),) * 21, unit="group")
+    sees = SameGroup(2, Look("none"))  # with as many candidates as there are, when that is known
     rounds = 2
     restarts = True
+    counted: Tensor
+    members: Tensor
 
     def __init__(
         self,
@@ -58,22 +60,20 @@ class Rebar(Method):
         super().__init__(encoder)
         self.candidates, self.alpha, self.temperature = candidates, alpha, temperature
         self.stretch, self.averaged, self.dropout = stretch, averaged, dropout
-        self.sees = _windows(candidates)
         self.reconstructor = Reconstructor(encoder.form["channels"], width, depth)
         self.mean = EMA(encoder)
         self.register_buffer("counted", torch.zeros((), dtype=torch.int64))
 
     def prepare(self, samples: Samples) -> None:
         """Remembers how many windows each window's recording has: those that a small one lacks are no candidates."""
-        group = np.arange(len(samples)) if samples.group is None else samples.group
-        _, place, size = np.unique(group, return_inverse=True, return_counts=True)
-        if size.max() < 2:
+        members = np.bincount(samples.group_numbers)[samples.group_numbers]
+        if members.max() < 2:
             raise UserError(
                 "rebar compares windows of one recording, and here each sample stands alone: give longer recordings, or groups of samples"
             )
-        self.candidates = min(self.candidates, int(size.max()) - 1)
-        self.sees = _windows(self.candidates)
-        self.register_buffer("members", torch.from_numpy(size[place.reshape(-1)]))
+        self.candidates = min(self.candidates, int(members.max()) - 1)
+        self.sees = SameGroup(1 + self.candidates, Look("none"))
+        self.register_buffer("members", torch.from_numpy(members))
 
     def loss(self, batch: Batch) -> Step:
         anchor, *candidates = batch
@@ -98,8 +98,7 @@ class Rebar(Method):
     def _contrast(self, batch: Batch, anchor: Tensor, candidates: list[Tensor]) -> Step:
         order = batch.uniform("half", anchor.shape[2]).argsort(dim=1).argsort(dim=1)
         hidden = order < anchor.shape[2] // 2
-        members: Tensor = self.members  # type: ignore[assignment]
-        there = torch.arange(1, 1 + len(candidates), device=anchor.device) < members[batch.index][:, None]
+        there = torch.arange(1, 1 + len(candidates), device=anchor.device) < self.members[batch.index][:, None]
         far = torch.stack([self.reconstructor.distance(anchor, c, hidden) for c in candidates], dim=1)
         label = far.masked_fill(~there, torch.inf).argmin(dim=1)
         h, *others = self.encoder(torch.cat([anchor, *candidates])).chunk(1 + len(candidates))
@@ -114,9 +113,7 @@ class Rebar(Method):
         last = self.averaged * (batch.steps - batch.steps // 2)  # steps at the end of which the weights are averaged
         if batch.steps - batch.step > last:
             return
-        counted: Tensor = self.counted  # type: ignore[assignment]
-        n = int(counted.add_(1))
-        self.mean.update(self.encoder, 1 - 1 / n)
+        self.mean.update(self.encoder, 1 - 1 / int(self.counted.add_(1)))
         if batch.step + 1 == batch.steps:
             self.mean.hand_over(self.encoder)
 
@@ -172,8 +169,3 @@ class _Convolutions(nn.Module):
         for layer in self.layers:
             h = F.instance_norm(F.gelu(h + layer(h)))
         return h
-
-
-def _windows(candidates: int) -> Sees:
-    """An anchor and other windows of its recording, all as they are."""
-    return Sees((Look("none"),) * (1 + candidates), unit="group")

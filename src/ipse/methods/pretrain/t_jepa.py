@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from ipse import randomness
 from ipse.errors import UserError
 from ipse.models import EMA, Encoder
-from ipse.models.vit import Block, positions
+from ipse.models.ema import risen
+from ipse.models.tokens import Block, positions, tokens_at
 from ipse.training import Batch, Method, Recipe, Step
 from ipse.transforms import Original
 
@@ -34,10 +35,11 @@ class TJEPA(Method):
 
     sees = Original()
     recipe = Recipe(lr=4e-4, weight_decay=0.0, warmup=0.05)
-    modalities: ClassVar[tuple[str, ...]] = ("table",)
+    modalities = ("table",)
     needs_tokens = True
-    usual_encoder: ClassVar[str | None] = "ft_transformer"
+    usual_encoder = "ft_transformer"
     encoder_options: ClassVar[Mapping[str, Any]] = {"pool": "register"}
+    place: Tensor
 
     def __init__(
         self,
@@ -88,19 +90,18 @@ class TJEPA(Method):
         seen, hidden = self.masks(batch)
         with torch.no_grad():
             whole: Tensor = self.teacher.teacher.dense(x)  # type: ignore[operator]
-        h = self.encoder.blocks(_columns(self.encoder.tokens(x), seen))
-        place: Tensor = self.place  # type: ignore[assignment]
-        known = self.adapt(h) + place[seen]
-        asked = (self.hidden_token + place[hidden]).to(known.dtype).flatten(0, 1)  # (targets * B, m, width)
+        h = self.encoder.blocks(tokens_at(self.encoder.tokens(x), seen))
+        known = self.adapt(h) + self.place[seen]
+        asked = (self.hidden_token + self.place[hidden]).to(known.dtype).flatten(0, 1)  # (targets * B, m, width)
         both = self.predictor(torch.cat([known.repeat(self.targets, 1, 1), asked], dim=1))
         prediction = self.restore(both[:, seen.shape[1] :])
-        answer = torch.cat([_columns(whole, columns) for columns in hidden])
+        answer = torch.cat([tokens_at(whole, columns) for columns in hidden])
         pooled = h.mean(dim=1)
         variance = whole.float().var(dim=0, correction=0).mean()
         return Step(F.mse_loss(prediction.float(), answer.float()), z=(pooled,), h=(pooled,), terms={"variance": variance})
 
     def after_step(self, batch: Batch) -> None:
-        self.teacher.update(self.encoder, self.decay + (1 - self.decay) * min(batch.progress, 1.0))
+        self.teacher.update(self.encoder, risen(self.decay, 1.0, batch.progress))
         if batch.step + 1 == batch.steps:
             self.teacher.hand_over(self.encoder)
 
@@ -111,8 +112,3 @@ def bounds(shares: Sequence[float], columns: int) -> tuple[int, int]:
         raise UserError(f"t-jepa takes two shares of the columns, for example [0.14, 0.37], not {list(shares)}")
     low, high = (min(max(1, round(share * columns)), columns - 1) for share in shares)
     return low, high
-
-
-def _columns(tokens: Tensor, which: Tensor) -> Tensor:
-    """The tokens (B, N, D) of the columns (B, n)."""
-    return tokens.gather(1, which[..., None].expand(-1, -1, tokens.shape[2]))

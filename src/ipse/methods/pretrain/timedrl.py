@@ -14,7 +14,9 @@ from ipse.errors import UserError
 from ipse.losses.masked import masked_series_mse
 from ipse.losses.precision import full_precision
 from ipse.models import Encoder
-from ipse.models.patch_transformer import POOLS, Encoded, PatchTransformer, TokenNorm
+from ipse.models.norm import TokenNorm
+from ipse.models.patch_transformer import POOLS, Encoded, PatchTransformer
+from ipse.models.tokens import mean_of
 from ipse.training import Batch, Method, Recipe, Step
 from ipse.transforms import Original
 
@@ -69,7 +71,7 @@ class TimeDRL(Method):
         passes = [self.encoder.encoded(x) for _ in range(2)]
         predictive = torch.stack([self.predictive(p.places, target) for p in passes]).mean()
         contrastive = self.contrastive(*passes)
-        h = [p.whole.sum(dim=1) / p.known.sum(dim=1, keepdim=True).clamp_min(1) for p in passes]
+        h = [mean_of(p.whole, p.known) for p in passes]
         terms = {"predictive": predictive, "contrastive": contrastive}
         return Step(predictive + self.weight * contrastive, z=h, h=h, terms=terms)
 

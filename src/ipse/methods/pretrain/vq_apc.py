@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +10,8 @@ from ipse.losses.predictive import future_l1
 from ipse.losses.units import diversity
 from ipse.models import Encoder
 from ipse.models.quantiser import GumbelQuantiser
-from ipse.models.speech import MelGRU, mean_of
+from ipse.models.recurrent import MelGRU
+from ipse.models.tokens import mean_of
 from ipse.training import Batch, Method, Recipe, Step
 from ipse.transforms import Original
 
@@ -29,7 +28,7 @@ class VQAPC(Method):
     sees = Original()
     recipe = Recipe(lr=1e-3, weight_decay=0.0)
     modalities = ("audio",)
-    usual_encoder: ClassVar[str | None] = "mel_gru"
+    usual_encoder = "mel_gru"
     encoder: MelGRU
 
     def __init__(self, encoder: Encoder, *, steps: int = 5, entries: int = 512, temperature: float = 0.5):
@@ -47,7 +46,7 @@ class VQAPC(Method):
     def loss(self, batch: Batch) -> Step:
         (x,) = batch
         frames, valid = self.encoder.frames(x)
-        past = h = self.encoder.dense(x)
+        past = h = self.encoder.context(frames, valid)[-1]
         terms: dict[str, Tensor] = {}
         if self.quantiser is not None:
             entries = self.quantiser.codebook.shape[1]

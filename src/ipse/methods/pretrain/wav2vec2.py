@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,8 @@ from ipse.models import Encoder
 from ipse.models.norm import layer_norm
 from ipse.models.quantiser import GumbelQuantiser, Quantised
 from ipse.models.spans import chosen_positions, other_positions, span_mask
-from ipse.models.speech import TokenEncoder, mean_of
+from ipse.models.speech import TokenEncoder, with_gradient
+from ipse.models.tokens import mean_of, tokens_at
 from ipse.training import Batch, Method, Recipe, Step
 from ipse.transforms import Original
 
@@ -37,7 +39,17 @@ class Hidden(NamedTuple):
 
     def of(self, x: Tensor) -> Tensor:
         """The hidden ones of frames: (B, N, D) to (B, M, D)."""
-        return x.gather(1, self.positions[..., None].expand(-1, -1, x.shape[2]))
+        return tokens_at(x, self.positions)
+
+
+class Candidates(NamedTuple):
+    """What hidden frames are to be found among."""
+
+    targets: Tensor  # (B, M, width): each frame's own
+    others: Tensor  # int64 (B, M, K): of which frames of the clip the targets are the negatives of each
+    there: Tensor  # bool (B, M): which frames there are
+    weakened: Tensor | None = None  # bool (B, M, K): the negatives whose logits are multiplied by `scale`
+    scale: float = 1.0
 
 
 class Wav2Vec2(Method):
@@ -58,6 +70,7 @@ class Wav2Vec2(Method):
     modalities = ("audio",)
     needs_tokens = True
     usual_encoder = "wave_transformer"
+    encoder: TokenEncoder
 
     def __init__(
         self,
@@ -78,7 +91,7 @@ class Wav2Vec2(Method):
     ):
         super().__init__(encoder)
         with torch.no_grad():
-            features = self.speech.features(torch.zeros(1, encoder.form["rate"]))[0].shape[2]
+            features = self.encoder.features(torch.zeros(1, encoder.form["rate"]))[0].shape[2]
         self.hidden_frame = nn.Parameter(torch.rand(encoder.dim))
         self.quantiser = GumbelQuantiser(features, groups, entries, width)
         self.target, self.predictor = nn.Linear(width, width), nn.Linear(encoder.dim, width)
@@ -86,26 +99,21 @@ class Wav2Vec2(Method):
         self.hot, self.cold, self.diversity_weight, self.penalty = hot, cold, diversity_weight, penalty
         self.feature_gradient = feature_gradient
 
-    @property
-    def speech(self) -> TokenEncoder:
-        return cast(TokenEncoder, self.encoder)
-
     def loss(self, batch: Batch) -> Step:
         (x,) = batch
         local = self.local(x)
         hidden = self.hide(batch, local.valid)
         h = self.context(local, hidden)
         codes, q = self.quantise(batch, local, hidden)
-        loss = self.contrast(self.predictor(hidden.of(h)), q, self.others(batch, hidden), hidden)
+        candidates = Candidates(q, self.others(batch, hidden), hidden.there)
+        loss = self.contrast(self.predictor(hidden.of(h)), candidates)
         return self.step({"contrast": loss}, h, local, codes, hidden)
 
     def local(self, x: Tensor, feature_gradient: float | None = None) -> Local:
         """What the front end makes of waves (B, T); the gradient that reaches the convolutions is scaled."""
-        factor = self.feature_gradient if feature_gradient is None else feature_gradient
-        features, valid = self.speech.features(x)
-        # In value it is the same, and the gradient of the second argument is multiplied by the third.
-        features = torch.lerp(features.detach(), features, factor)
-        return Local(features.float().square().mean(dim=-1), layer_norm(features), self.speech.projected(features), valid)
+        features, valid = self.encoder.features(x)
+        features = with_gradient(features, self.feature_gradient if feature_gradient is None else feature_gradient)
+        return Local(features.float().square().mean(dim=-1), layer_norm(features), self.encoder.projected(features), valid)
 
     def hide(self, batch: Batch, valid: Tensor) -> Hidden:
         """Draws what is hidden of the valid frames (B, N)."""
@@ -115,13 +123,13 @@ class Wav2Vec2(Method):
     def context(self, local: Local, hidden: Hidden) -> Tensor:
         """What the transformer makes of the frames when the hidden ones are replaced: (B, N, width)."""
         frames = torch.where(hidden.mask[..., None], self.hidden_frame.to(local.frames.dtype), local.frames)
-        return self.speech.blocks(self.speech.positioned(frames, local.valid), local.valid)
+        return self.encoder.blocks(self.encoder.positioned(frames, local.valid), local.valid)
 
     def quantise(self, batch: Batch, local: Local, hidden: Hidden, name: str = "") -> tuple[Quantised, Tensor]:
         """The codes of the hidden frames, and the targets (B, M, width) made of them; `name` tells several draws apart."""
         features = hidden.of(local.features)
         shape = (features.shape[1], *self.quantiser.codebook.shape[:2])
-        u = batch.uniform(f"gumbel{name}", shape[0] * shape[1] * shape[2]).view(-1, *shape)
+        u = batch.uniform(f"gumbel{name}", math.prod(shape)).view(-1, *shape)
         cooling = min(1.0, batch.progress / 0.7)
         codes: Quantised = self.quantiser(features, u, self.hot * (self.cold / self.hot) ** cooling)
         return codes, self.target(codes.x)
@@ -132,11 +140,10 @@ class Wav2Vec2(Method):
         u = batch.uniform(f"negatives{name}", m * self.negatives).view(b, m, self.negatives)
         return other_positions(u, hidden.there.sum(dim=1))
 
-    def contrast(
-        self, c: Tensor, q: Tensor, others: Tensor, hidden: Hidden, same: Tensor | None = None, scale: float = 1.0
-    ) -> Tensor:
-        """Finds the targets q (B, M, width) by c (B, M, width); logits of others in the `same` cluster are multiplied by `scale`."""
-        return sampled_info_nce(c, q, others, self.temperature, same, scale, hidden.there)
+    def contrast(self, c: Tensor, candidates: Candidates) -> Tensor:
+        """Finds each hidden frame's target by c (B, M, width)."""
+        targets, others, there, weakened, scale = candidates
+        return sampled_info_nce(c, targets, others, self.temperature, weakened, scale, there)
 
     def step(self, terms: dict[str, Tensor], h: Tensor, local: Local, codes: Quantised, hidden: Hidden) -> Step:
         """The sum of the terms and of what keeps the codes diverse and the features small."""

@@ -11,7 +11,7 @@ from ipse.losses.contrastive import info_nce
 from ipse.losses.spread import koleo
 from ipse.models import EMA, Encoder, mlp
 from ipse.training import Batch, Method, Recipe, Step
-from ipse.transforms import Look, Sees
+from ipse.transforms import Look, SameGroup
 
 _CASCADE = Look(
     changes={
@@ -41,7 +41,7 @@ class WearableBiosignalFM(Method):
     Abbaspourazad et al., ICLR 2024, arXiv:2312.05409
     """
 
-    sees = Sees((_CASCADE, _CASCADE), unit="group")
+    sees = SameGroup(2, _CASCADE)
     recipe = Recipe(lr=1e-3, weight_decay=0.0)
     modalities: ClassVar[tuple[str, ...]] = ("series",)
 

@@ -1,4 +1,4 @@
-"""The worked examples in the docstrings of `ipse.optim`."""
+"""The worked examples in the docstrings of ipse."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pkgutil
 
 import pytest
 
-import ipse.optim as package
+import ipse
 
-MODULES = [module.name for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
+MODULES = [m.name for m in pkgutil.walk_packages(ipse.__path__, "ipse.") if m.name.rpartition(".")[2] != "__main__"]
 
 
 @pytest.mark.parametrize("name", MODULES)
