@@ -194,7 +194,9 @@ def _loss_and_gradient(key: str, kind: str) -> tuple[float, float]:
     method, feed = ready(key, kind)
     method = models.synchronised(method)
     still(method)
-    step = method.loss(feed.batch(1))  # in batch 0 of audio a unit stands so near its kink that rounding decides on its gradient
+    step = method.loss(
+        feed.batch(1)
+    )  # in batch 0 of audio a unit stands so near its kink that rounding decides on its gradient
     step.loss.backward()
     flat = torch.cat([p.grad.reshape(-1) for p in method.encoder.parameters() if p.grad is not None])
     return float(all_mean(step.loss.detach())), float(all_mean(flat).norm())
