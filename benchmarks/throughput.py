@@ -97,9 +97,9 @@ class _Stopping(Feed):
     last = 0
     second = end = making = 0.0
 
-    def batches(self, start: int, steps: int) -> Iterator[Batch]:
-        stream = super().batches(start, steps)
-        for step in range(start, steps):
+    def batches(self, start: int, end: int, steps: int | None = None) -> Iterator[Batch]:
+        stream = super().batches(start, end, steps)
+        for step in range(start, end):
             began = time.perf_counter()
             if step == self.last:
                 self.end = began

@@ -41,7 +41,7 @@ def test_every_parameter_is_an_option_that_is_explained(name: str, capsys: pytes
         assert "".join(meaning.split()) in text
         needed = parameter.default is parameter.empty
         if action.option_strings:
-            assert action.option_strings[0] == "--" + parameter.name.replace("_", "-")
+            assert action.option_strings[0] == "--" + parameter.name.rstrip("_").replace("_", "-")
             assert action.required == needed
         else:
             assert (action.nargs not in ("?", "*")) == needed

@@ -242,6 +242,19 @@ def settings_shown(key: str, page: str) -> dict[str, Any]:
     return own | {name: value for name, value in inherited.items() if name not in own}
 
 
+TAUGHT = [(job, p.key) for job in ("selftrain", "distill") for p in papers.of(kind=f"{job} method")]
+
+
+@pytest.mark.parametrize(("job", "key"), TAUGHT)
+def test_every_setting_of_what_teaches_classifiers_stands_on_the_page_of_its_job(job: str, key: str) -> None:
+    method = papers.load(key, f"{job} method")
+    settings = {name: setting.default for name, setting in settings_of(method).items()}
+    row = re.search(rf"^\| `{key}` \| (.*)$", PAGES[f"docs/jobs/{job}.md"].read_text(encoding="utf-8"), re.MULTILINE)
+    assert row, f"no row for {key}"
+    shown = {setting: yaml.safe_load(value) for setting, value in re.findall(r"`(\w+)=([^`]*)`", row[1])}
+    assert shown == {n: list(value) if isinstance(value, tuple) else value for n, value in settings.items()}
+
+
 def test_regularizers_and_schedules_stand_on_the_page_of_pretrain() -> None:
     text = PAGES["docs/jobs/pretrain.md"].read_text(encoding="utf-8")
     for paper in papers.everything().values():

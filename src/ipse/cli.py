@@ -21,9 +21,15 @@ from typing import Any, NoReturn
 
 from ipse import __version__
 from ipse.errors import Interrupted, UserError, unknown
+from ipse.jobs import names
 
 JOBS = {
     "pretrain": "ipse.jobs.pretrain:pretrain",
+    "selftrain": "ipse.jobs.selftrain:selftrain",
+    "distill": "ipse.jobs.distill:distill",
+    "adapt": "ipse.jobs.adapt:adapt_stream",
+    "forget": "ipse.jobs.forget:forget",
+    "restore": "ipse.jobs.restore:restore",
     "evaluate": "ipse.jobs.evaluate:evaluate",
     "embed": "ipse.jobs.embed:embed",
     "export": "ipse.jobs.export:export",
@@ -35,15 +41,26 @@ JOBS = {
 
 _VALUES = {  # what stands for an option's value in the help, where its type does not say
     **dict.fromkeys(("set", "views"), "NAME=VALUE"),
-    **dict.fromkeys(("metrics", "watch", "method", "encoder", "optimizer", "schedule"), "NAME"),
+    **dict.fromkeys(("metrics", "watch", "method", "encoder", "student", "optimizer", "schedule"), "NAME"),
     "plus": "KEY[=WEIGHT]",
     "labels": "CSV",
+    "forget": "CSV",
+    **dict.fromkeys(("retain", "pool"), "DATA"),
+    "gold": "RUN",
     "json": "FILE",
-    "resume": "DIR",
+    **dict.fromkeys(("resume", "from_"), "DIR"),
     "out": "PATH",
+    "corrupt": "NAME",
+    "source": "DATA",
+    "state": "FILE",
 }
 _EXAMPLES = {
     "pretrain": "ipse pretrain photos/ --minutes 10 --watch rankme",
+    "selftrain": "ipse selftrain photos/ --labels few.csv --minutes 10",
+    "distill": "ipse distill runs/fixmatch-photos photos/ --student small_conv",
+    "adapt": "ipse adapt runs/fixmatch-photos new-photos/ --method tent",
+    "forget": "ipse forget runs/fixmatch-photos --forget list.csv --gold retrain",
+    "restore": "ipse restore dark.jpg --out restored",
     "evaluate": "ipse evaluate runs/simclr-photos photos/ --labels labels.csv",
     "embed": "ipse embed runs/simclr-photos photos/ --out photos.npz",
     "export": "ipse export runs/simclr-photos --format onnx --out photos.onnx",
@@ -67,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _complain(f"error: {e}", 2)
     except Interrupted as e:
         _complain(
-            "stopped" + (f" and saved; go on with: ipse pretrain --resume {shlex.quote(e.folder)}" if e.folder else ""),
+            "stopped" + (f" and saved; go on with: ipse {e.job} --resume {shlex.quote(e.folder)}" if e.folder else ""),
             e.status,
         )
     except KeyboardInterrupt:
@@ -181,19 +198,19 @@ def _add(parser: _Parser, parameter: inspect.Parameter, kind: Any, text: str) ->
         text += f" (default {parameter.default})" if isinstance(parameter.default, str) else ""
         parser.add_argument(parameter.name, metavar=parameter.name.upper(), help=text, choices=_choices(kind), **more)
         return
-    option = "--" + parameter.name.replace("_", "-")
+    option, dest = names.option(parameter.name), parameter.name
     default = None if required else parameter.default
     more = {"help": text, "metavar": _VALUES.get(parameter.name), "choices": _choices(kind)}
     if kind is bool:
         action: Any = argparse.BooleanOptionalAction if default else "store_true"
-        parser.add_argument(option, action=action, default=default, help=text)
+        parser.add_argument(option, dest=dest, action=action, default=default, help=text)
     elif any(_is_sequence(part) for part in _parts(kind)):
-        parser.add_argument(option, action="extend", nargs="+", default=list(default or ()), **more)
+        parser.add_argument(option, dest=dest, action="extend", nargs="+", default=list(default or ()), **more)
     else:
         more["help"] += "" if default is None else f" (default {default})"
         read, letter = _scalar(kind)
         more["metavar"] = more["metavar"] or (None if more["choices"] else letter)
-        parser.add_argument(option, type=read, required=required, default=default, **more)
+        parser.add_argument(option, dest=dest, type=read, required=required, default=default, **more)
 
 
 def _parts(kind: Any) -> list[Any]:

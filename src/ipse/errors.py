@@ -11,11 +11,14 @@ class UserError(ValueError):
 
 
 class Interrupted(Exception):
-    """A run was stopped by the user, after its state was saved. `status` is the exit status by convention: 128 + the signal's number."""
+    """A run was stopped by the user, after its state was saved. `status` is the exit status by convention: 128 + the signal's number.
 
-    def __init__(self, status: int, folder: str = ""):
-        super().__init__(status, folder)
-        self.status, self.folder = status, folder
+    folder, job: the run, and the verb that goes on with it.
+    """
+
+    def __init__(self, status: int, folder: str = "", job: str = "pretrain"):
+        super().__init__(status, folder, job)
+        self.status, self.folder, self.job = status, folder, job
 
 
 def unknown(kind: str, word: str, known: Iterable[str]) -> UserError:

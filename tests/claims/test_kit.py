@@ -106,7 +106,9 @@ def test_an_encoder_learns_is_judged_and_leaves_nothing(told: list[str]) -> None
 
 
 def test_an_encoder_is_the_one_that_the_public_function_teaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("ipse.jobs.closing.close", lambda run, data, quiet: run)  # judges and reports: changes no encoder
+    monkeypatch.setattr(
+        "ipse.jobs.closing.close", lambda run, data, quiet, teacher: run
+    )  # judges and reports: changes no encoder
     data = pictures("digits", 60, 30, seed=0)
     public = ipse.pretrain(data, out=tmp_path / "run", seed=3, quiet=True, tensorboard=False, **WORDS)
     run = pretrained(data, 3, **WORDS)

@@ -90,7 +90,7 @@ def test_the_same_command_gives_the_same_bits(ipse, words, whole: Path, tmp_path
     assert numbers(whole) == numbers(tmp_path / "again")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on_to_the_same_bits(ipse, words, whole: Path, tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "stopped"
     command = [sys.executable, "-m", "ipse", *map(str, words), "--out", str(folder)]

@@ -35,6 +35,11 @@ def frames(x: Tensor) -> Tensor:
     return x[:, torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0], [3, 0, 1, 2]])]
 
 
+def labels(x: Tensor, y: Tensor) -> Tensor:
+    """The classes of the samples that a process holds."""
+    return torch.arange(BATCH)[rows(x, y)] % DIM
+
+
 OTHERS = torch.tensor([[1, 2], [0, 2], [1, 0]]).expand(BATCH, -1, -1)  # of each of three frames
 
 # Functions of two views (B, D), each a mean over the batch.
@@ -77,12 +82,47 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     ),
     "future_l1": lambda x, y: losses.future_l1(frames(x), frames(y), 1, MASK[rows(x, y)] | MASK[rows(x, y)].flip(1)),
     "aligned_prediction": lambda x, y: losses.aligned_prediction(frames(x)[..., :2], y[:, :2], 0.5),
+    "softened_kl": losses.softened_kl,
+    "normalized_distillation": lambda x, y: losses.normalized_distillation(x, y, labels(x, y), temperature=2.0),
+    "self_target": lambda x, y: losses.self_target(x, labels(x, y)),
+    "others_cross_entropy": lambda x, y: losses.others_cross_entropy(
+        x, labels(x, y), losses.zipf_labels(x, y, labels(x, y)).detach()
+    ),
+    "binary_kl": losses.binary_kl,
+    "labelled": lambda x, y: losses.labelled(x, labels(x, y), MASK[rows(x, y)][:, 0], smoothing=0.1),
+    "confident_consistency": lambda x, y: sum(
+        losses.confident_consistency(*pair, MASK[rows(x, y)][:, 0], 0.4) for pair in ((x, y), (y, x))
+    ),
+    "sharpened_consistency": lambda x, y: sum(
+        losses.sharpened_consistency(*pair, MASK[rows(x, y)][:, 0], 0.7, 0.4) for pair in ((x, y), (y, x))
+    ),
+    "doubly_robust": lambda x, y: losses.doubly_robust(x[:, 0], y[:, 0], MASK[rows(x, y)][:, 0], 0.7),
+    "t_similarity": lambda x, y: sum(losses.t_similarity(z.unflatten(1, (2, 2)).movedim(1, 0)).mean() for z in (x, y)),
     "t-regs": TREG(),
     "ldreg": LDReg(k=6),
     "ldreg, mle": LDReg(k=6, estimator="mle"),
 }
-DETACHED = {"byol", "moco_contrast", "decoupled, weighted", "ldreg", "ldreg, mle"}  # not the gradient of their value
+DETACHED = {
+    "confident_consistency",
+    "sharpened_consistency",
+    "softened_kl",
+    "normalized_distillation",
+    "self_target",
+    "binary_kl",
+    "byol",
+    "moco_contrast",
+    "decoupled, weighted",
+    "ldreg",
+    "ldreg, mle",
+}  # not the gradient of their value
 ORDERED = {
+    "labelled",
+    "confident_consistency",
+    "sharpened_consistency",
+    "doubly_robust",
+    "normalized_distillation",
+    "self_target",
+    "others_cross_entropy",
     "w_mse",
     "index_cross_entropy",
     "masked_mse",

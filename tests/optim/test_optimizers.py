@@ -47,7 +47,7 @@ def test_what_a_timm_model_spares() -> None:
 def test_every_optimizer_learns(name: str) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 1))
-    optimizer = build(name, parameter_groups(model, 1e-4), lr={"adamw": 0.02, "sgd": 0.02, "lars": 0.1}[name])
+    optimizer = build(name, parameter_groups(model, 1e-4), lr={"adamw": 0.02, "dot": 0.02, "sgd": 0.02, "lars": 0.1}[name])
     x = torch.randn(64, 4)
     losses = []
     for _ in range(40):

@@ -29,22 +29,38 @@ def test_all_298_are_there() -> None:
 
 def test_baselines_stand_beside_them() -> None:
     assert set(baselines()) == {
-        *(
-            "simclr",
-            "byol",
-            "mae",
-            "wav2vec2",
-            "knn",
-            "linear",
-            "alignment",
-            "uniformity",
-            "effective-dimension",
-            "cosine",
-            "constant",
-        )
+        "alignment",
+        "bm3d",
+        "bn-adapt",
+        "byol",
+        "constant",
+        "cosine",
+        "effective-dimension",
+        "fine-tune",
+        "fixmatch",
+        "gradient-ascent",
+        "joint-rotation",
+        "kd",
+        "knn",
+        "linear",
+        "mae",
+        "meta-pseudo-labels",
+        "nlm",
+        "plain-self-training",
+        "random-labels",
+        "regression",
+        "retrain",
+        "simclr",
+        "source",
+        "supervised",
+        "tent",
+        "tv",
+        "uniformity",
+        "uskd",
+        "wav2vec2",
     }
     assert not set(baselines()) & set(catalogue())
-    assert len(everything()) == 309
+    assert len(everything()) == 327
 
 
 @pytest.mark.parametrize("paper", everything().values(), ids=lambda p: p.key)
@@ -113,7 +129,7 @@ def test_of_takes_a_job_a_kind_or_the_role_of_the_code() -> None:
     methods = {p.key for p in of(kind="method") if p.entry}
     assert {"simclr", "byol", "mae", "dcl", "barlow-twins", "w-mse", "moco-v3", "tribyol", "diet"} <= methods
     assert find("dcl").kind == "objective"
-    assert len(of()) == 309
+    assert len(of()) == 327
 
 
 @pytest.mark.parametrize(
@@ -124,7 +140,7 @@ def test_of_takes_a_job_a_kind_or_the_role_of_the_code() -> None:
         ("rankme", "metric"),
         ("knn", "metric"),
         ("cosine", "schedule"),
-        ("noiser", ""),
+        ("layerskip", ""),
     ],
 )
 def test_role_is_what_the_code_plugs_in_as(key: str, role: str) -> None:
@@ -142,7 +158,7 @@ def test_load_imports_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     ("key", "kind", "message"),
     [
         ("simclt", "method", "unknown method 'simclt': did you mean 'simclr'"),
-        ("noiser", "method", "not yet: 'noiser' is in the catalogue without code; each method that runs: aligned-cpc, "),
+        ("layerskip", "method", "not yet: 'layerskip' is in the catalogue without code; each method that runs: aligned-cpc, "),
         ("rankme", "method", "'rankme' is a metric, not a method; each method that runs: "),
         ("linar", "schedule", "unknown schedule 'linar': known: constant, cosine, infinite-lr-schedule"),
     ],
@@ -158,7 +174,7 @@ def test_verdict_is_read_from_the_results(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(papers, "_results", lambda: tmp_path)
     (tmp_path / "dcl.json").write_text(json.dumps({"verdict": "not shown"}))
     assert verdict(find("dcl")) == "not shown"
-    assert verdict(find("noiser")) == ""
+    assert verdict(find("layerskip")) == ""
 
 
 def test_reading_the_catalogue_imports_nothing_heavy() -> None:

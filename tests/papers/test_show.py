@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_list_has_every_job_and_paper() -> None:
     listed = {line[4:].split()[0] for line in lines if line.startswith(("● ", "○ "))}
     assert listed == set(everything())
     assert any(line.startswith("● ✓ dcl ") for line in lines)
-    assert any(line.startswith("○   noiser ") for line in lines)
+    assert any(line.startswith("○   layerskip ") for line in lines)
     assert LEGEND in text
     assert "\x1b" not in text
 
@@ -50,16 +51,16 @@ def test_show_says_all_there_is() -> None:
     ):
         assert part in text
     assert "ipse pretrain photos/ --method dcl" in text
-    assert "not yet" in show_text("noiser", 200)
+    assert "not yet" in show_text("layerskip", 200)
     with pytest.raises(UserError, match="did you mean 'noiser'"):
         show_text("noisr")
 
 
 def test_search_shows_summaries_and_how_to_rank_by_meaning() -> None:
     text = search_text("noise without clean images", 100, limit=3)
-    assert text.startswith(" 1 ○   generalized-r2r · restore · ")
-    assert " 3 ○" in text
-    assert " 4 ○" not in text
+    assert text.startswith(" 1 ●   generalized-r2r · restore · ")
+    assert re.search(r"^ 3 [●○]", text, re.MULTILINE)
+    assert not re.search(r"^ 4 [●○]", text, re.MULTILINE)
     assert "pip install 'ipse[search]'" in text
     assert search_text("zzyzx", 100).startswith("nothing in the catalogue has a word of 'zzyzx'")
     with pytest.raises(UserError):

@@ -418,6 +418,7 @@ def test_only_pictures_are_called_pictures(kind, request, tmp_path):
     assert not re.search(r"pictures?|images?\b|pixels?", re.sub(r"<[^>]*>", "", shown), re.IGNORECASE)
 
 
+@pytest.mark.slow
 def test_the_page_stays_small(tmp_path):
     n, rng = 1500, np.random.default_rng(0)
     near = rng.integers(0, n, (12, 8))

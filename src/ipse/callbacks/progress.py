@@ -39,7 +39,9 @@ class Progress:
 
     def record(self, method: nn.Module, record: dict[str, Any]) -> None:
         done = record["step"] + 1
-        numbers = f"loss {record['loss']:.3f}  {record['samples_per_second']:.0f} samples/s"
+        numbers = f"loss {record['loss']:.3f}"
+        if "samples_per_second" in record:
+            numbers += f"  {record['samples_per_second']:.0f} samples/s"
         numbers += "".join(f"  {name[6:]} {value:.3g}" for name, value in record.items() if name.startswith("watch/"))
         self.bar.update(self.task, completed=done, numbers=numbers)
         if self.bar.disable and done / self.steps >= self.next_line:

@@ -7,6 +7,33 @@ seed by calling what everybody else calls.
 
 from ipse.claims.harness.claim import Claim
 from ipse.claims.harness.exercise import exercises, watch
-from ipse.claims.harness.kit import few_labels, linear, pictures, pretrained, probe, taught, untrained
+from ipse.claims.harness.kit import (
+    accuracy,
+    biased_labels,
+    distilled,
+    few_labels,
+    linear,
+    pictures,
+    pretrained,
+    probe,
+    selftrained,
+    taught,
+    untrained,
+)
 
-__all__ = ["Claim", "exercises", "few_labels", "linear", "pictures", "pretrained", "probe", "taught", "untrained", "watch"]
+__all__ = [
+    "Claim",
+    "accuracy",
+    "biased_labels",
+    "distilled",
+    "exercises",
+    "few_labels",
+    "linear",
+    "pictures",
+    "pretrained",
+    "probe",
+    "selftrained",
+    "taught",
+    "untrained",
+    "watch",
+]

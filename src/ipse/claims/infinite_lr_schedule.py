@@ -70,8 +70,8 @@ def _learned(tasks: list[Data], steps: int, seed: int, schedule: Callable[[int],
         def batch(self, step: int, steps_in_all: int = 1) -> Batch:
             return _turn(feeds, step, steps).batch(step, steps_in_all)
 
-        def batches(self, start: int, steps_in_all: int) -> Iterator[Batch]:
-            return (self.batch(step, steps_in_all) for step in range(start, steps_in_all))
+        def batches(self, start: int, end: int, steps: int | None = None) -> Iterator[Batch]:
+            return (self.batch(step, steps or end) for step in range(start, end))
 
     torch.manual_seed(seed)
     method = MAE(create("tiny_vit", tasks[0].form))

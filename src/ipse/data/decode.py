@@ -72,7 +72,7 @@ def extensions() -> frozenset[str]:
 def probe(file: IO[bytes]) -> tuple[int, bool] | None:
     """The short side of a picture and whether it is grey, from its header; None when it cannot be read."""
     try:
-        with _opened(file) as image:
+        with opened(file) as image:
             return min(image.size), _is_grey(image)
     except UnreadableError:
         return None
@@ -85,7 +85,7 @@ def decode(file: IO[bytes], side: int, channels: int) -> Decoded:
     (10, 12, 16) that holds the brightest pixel; floats from [0, 1] or else from their own range.
     Raises UnreadableError with a plain reason.
     """
-    with _opened(file) as image:
+    with opened(file) as image:
         width, height = image.size
         image.draft(None, (2 * side, 2 * side))  # a JPEG can be decoded at 1/2, 1/4 or 1/8 of its size
         with _one_huge_at_a_time if image.width * image.height > _HUGE else nullcontext():
@@ -114,7 +114,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(file: IO[bytes]) -> Iterator[Image.Image]:
+def opened(file: IO[bytes]) -> Iterator[Image.Image]:
     """Opens a picture, and turns every way in which a decoder may fail into one."""
     try:
         if not file.read(1):

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ipse.data import Data, Samples
-    from ipse.models import Encoder
+    from ipse.jobs.run import Run
+    from ipse.models import Classifier, Encoder
 
 
 class Meaning(NamedTuple):
     """How to read a measure, and what it can be taken of.
 
     percent: whether it is a share. modality: the only kind of data that it is for. usual: whether it is taken unasked. watchable: whether it can be
-    taken on the way.
+    taken on the way. needs_classes: whether it is about a classifier, and so taken unasked of each.
     """
 
     text: str
@@ -34,9 +35,41 @@ class Meaning(NamedTuple):
     modality: str = ""
     usual: bool = True
     watchable: bool = False
+    needs_classes: bool = False
 
 
 MEANINGS: Mapping[str, Meaning] = {
+    "accuracy": Meaning(
+        "Share of samples whose class the model names; of the test part, where there is one.",
+        higher_is_better=True,
+        needs_labels=True,
+        percent=True,
+        usual=False,
+        needs_classes=True,
+    ),
+    "balanced-accuracy": Meaning(
+        "The same within each class, averaged over the classes: rare ones count as much as common ones.",
+        higher_is_better=True,
+        needs_labels=True,
+        percent=True,
+        usual=False,
+        needs_classes=True,
+    ),
+    "calibration-error": Meaning(
+        "How far the model's confidence is from how often it is right, on average.",
+        higher_is_better=False,
+        needs_labels=True,
+        percent=True,
+        usual=False,
+        needs_classes=True,
+    ),
+    "negative-log-likelihood": Meaning(
+        "How much the true classes surprise the model, in nats; guessing among K has log K.",
+        higher_is_better=False,
+        needs_labels=True,
+        usual=False,
+        needs_classes=True,
+    ),
     "knn": Meaning(
         "Share of held-out samples whose label most of their 20 nearest neighbours have (weighted by cosine similarity).",
         higher_is_better=True,
@@ -72,6 +105,20 @@ MEANINGS: Mapping[str, Meaning] = {
         higher_is_better=False,
         modality="series",
     ),
+    "self-training": Meaning(
+        "Share of held-out samples that scikit-learn's self-training on the frozen embeddings gets right.",
+        higher_is_better=True,
+        needs_labels=True,
+        percent=True,
+        usual=False,
+    ),
+    "label-spreading": Meaning(
+        "Share of held-out samples that scikit-learn's label spreading over the frozen embeddings gets right.",
+        higher_is_better=True,
+        needs_labels=True,
+        percent=True,
+        usual=False,
+    ),
     "superb": Meaning(
         "Speech tasks on the frozen layers in one number: 0 as good as filter banks, 1000 perfect.",
         higher_is_better=True,
@@ -95,10 +142,10 @@ def evaluate(
     seed: Annotated[int, "which samples are held out, where the data has no test part"] = 0,
     quiet: Annotated[bool, "no table"] = False,
 ) -> dict[str, float]:
-    """Judge an encoder on data, with labels and without.
+    """Judge an encoder on data, with labels and without, and its classifier where it has one.
 
     Labels of the training part fit the neighbours and the linear classifier, the test part is scored; data without one is split 80
-    to 20.
+    to 20. A classifier is scored on the test part or, without one, on all of the data; of the run's own, on labels it did not learn from.
 
     Raises UserError for unknown metrics and for metrics whose labels the data does not have.
     """
@@ -107,9 +154,9 @@ def evaluate(
     words = names.split(metrics)
     if wrong := [word for word in words if word not in MEANINGS]:
         raise unknown("metric", wrong[0], MEANINGS)
-    encoder, opened = _open(run, data, labels)
+    encoder, opened, model = _open(run, data, labels)
     with nullcontext() if json is None else whole(json) as draft:
-        numbers = measure(encoder, opened, words or None, seed=seed)
+        numbers = measure(encoder, opened, words or None, seed=seed, model=model)
         if draft is not None:
             content = {
                 "run": str(run),
@@ -123,16 +170,73 @@ def evaluate(
 
 
 def measure(
-    encoder: Encoder, data: Data, words: Sequence[str] | None = None, *, seed: int = 0, limit: int | None = None
+    encoder: Encoder,
+    data: Data,
+    words: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    limit: int | None = None,
+    model: Classifier | None = None,
+    also: Sequence[str] = (),
 ) -> dict[str, float]:
-    """The measures by name: those asked for, or all that the data allows. limit: at most so many samples of each part."""
+    """The measures by name: those asked for, or all that the data allows and, where it allows them, those of `also`.
+
+    limit: at most so many samples of each part. model: the encoder's classifier.
+    """
+    given = words is not None
+    about_classes = [name for name, meaning in MEANINGS.items() if meaning.needs_classes and (words is None or name in words)]
+    if about_classes and given and model is None:
+        raise UserError(
+            f"--metrics {about_classes[0]}: needs a classifier, and labels that it has not learned from: give a run that has one, and DATA"
+        )
+    words = None if words is None else [word for word in words if word not in about_classes]
+    found = {} if model is None or not about_classes else _judged(model, data, about_classes, limit, strict=given)
+    return found | ({} if words == [] else _measure(encoder, data, words, seed, limit, also))
+
+
+def _judged(model: Classifier, data: Data, words: Sequence[str], limit: int | None, *, strict: bool) -> dict[str, float]:
+    """The measures of a classifier, calibrated; none where no label is of its classes, or UserError if that is `strict`."""
+    import torch
+
+    from ipse.metrics.classification import MEASURES, scores
+
+    samples = graded(model.classes, data, limit)
+    if not samples.labelled:
+        if strict:
+            raise UserError(
+                f"--metrics {','.join(words)}: needs labels of the classes {', '.join(model.classes[:5])}, and {data.name} has none"
+            )
+        return {}
+    s, y = scores(model, samples) / model.temperature, torch.as_tensor(samples.y)
+    return {word: MEASURES[word](s, y) for word in words}
+
+
+def graded(classes: Sequence[str], data: Data, limit: int | None = None) -> Samples:
+    """What a classifier is judged on, at most `limit` samples: the test part or, if it has no labels, all; labels numbered among `classes`."""
+    import numpy as np
+
+    from ipse.data.labels import renumbered
+
+    part = data.test if data.test is not None and data.test.labelled else data.train
+    part = part.relabelled(renumbered(part.y, data.classes, classes)) if tuple(classes) != data.classes else part
+    known = np.flatnonzero(part.y >= 0)
+    if limit and len(known) > limit:
+        known = known[np.linspace(0, len(known) - 1, limit).astype(np.int64)]
+    return part.subset(known)
+
+
+def _measure(
+    encoder: Encoder, data: Data, words: Sequence[str] | None, seed: int, limit: int | None, also: Sequence[str]
+) -> dict[str, float]:
+    """The measures of an encoder by name."""
     from ipse.metrics.embedding import embeddings
 
     train, test = parts(data, seed, limit)
     lack, modality = _lack_of_labels(train, test), data.form["modality"]
     given = words is not None
     if words is None:
-        fitting = {name: meaning for name, meaning in MEANINGS.items() if meaning.usual and meaning.modality in ("", modality)}
+        usual = [name for name, meaning in MEANINGS.items() if meaning.usual or name in also]
+        fitting = {name: MEANINGS[name] for name in usual if MEANINGS[name].modality in ("", modality)}
         words = [name for name, meaning in fitting.items() if not (lack and meaning.needs_labels)]
     elif foreign := [word for word in words if MEANINGS[word].modality not in ("", modality)]:
         raise UserError(f"--metrics {foreign[0]}: is for {MEANINGS[foreign[0]].modality} data, and {data.name} is {modality}")
@@ -164,6 +268,7 @@ def numbers(
     from ipse.metrics.linear import linear_probe
     from ipse.metrics.neighbours import knn_accuracy
     from ipse.metrics.rank import effective_dimension, rankme
+    from ipse.metrics.semi_supervised import label_spreading, self_training
     from ipse.metrics.superb import superb
 
     @cache
@@ -183,6 +288,8 @@ def numbers(
         "uniformity": lambda: uniformity(every),
         "forecast": lambda: forecasts()["encoder"]["mse"],
         "forecast-linear": lambda: forecasts()["linear"]["mse"],
+        "self-training": lambda: self_training(z_train, y_train, z_test, y_test),
+        "label-spreading": lambda: label_spreading(z_train, y_train, z_test, y_test),
         "superb": lambda: superb(encoder, train, test, classes, seed=seed)["superb"],
     }
 
@@ -220,7 +327,7 @@ def show(numbers: Mapping[str, float]) -> None:
     for name, value in numbers.items():
         meaning = MEANINGS[name]
         text = f"{value:.1%}" if meaning.percent else f"{value:.3g}"
-        print(f"  {name:20} {text:>8}   {meaning.text}")
+        print(f"  {name:24} {text:>8}   {meaning.text}")
 
 
 def _lack_of_labels(train: Samples, test: Samples) -> str:
@@ -252,20 +359,37 @@ def _alignment(encoder: Encoder, samples: Samples, most: int = 2000) -> float:
     return float(alignment(z1, z2))
 
 
-def _open(run: str | os.PathLike[str], data: Any, labels: str | Path | None) -> tuple[Encoder, Data]:
-    """The encoder of a run, or a pretrained timm model, with the data to judge it on."""
+def own_test(run: Run, data: Data) -> Data:
+    """The data of a run of a classifier as it judges itself: where no test part has labels, those held out from learning are one; else there is none."""
+    from dataclasses import replace
+
+    from ipse.jobs.settings import held_out, lessons
+
+    if not run.has_classes or (data.test is not None and data.test.labelled):
+        return data
+    config = run.config
+    held = held_out(data, config)
+    return replace(data, train=lessons(data, config), test=held if len(held) else None)
+
+
+def _open(run: str | os.PathLike[str], data: Any, labels: str | Path | None) -> tuple[Encoder, Data, Classifier | None]:
+    """The encoder of a run, or a pretrained timm model, with the data to judge it on, and the classifier of a run that has one."""
     from ipse import models
     from ipse.data import open_data
     from ipse.jobs.run import Run, data_for, matching
 
     if Path(run).exists() or len(Path(run).parts) > 1:
         opened_run = Run.open(run)
-        encoder = opened_run.encoder
+        model = opened_run.classifier if opened_run.has_classes else None
+        encoder = opened_run.encoder if model is None else model.encoder
         if data is not None:
-            return encoder, data_for(encoder, data, labels)
+            return encoder, data_for(encoder, data, labels), model
         own = opened_run.data(labels)
         matching(own.train, encoder)
-        return encoder, own
+        if model is None or labels is not None:
+            return encoder, own, model
+        graded_by = own_test(opened_run, own)
+        return encoder, graded_by, None if graded_by.test is None else model
     name = str(run)
     try:
         size = models.usual_size(name)
@@ -276,4 +400,4 @@ def _open(run: str | os.PathLike[str], data: Any, labels: str | Path | None) -> 
     if data is None:
         raise UserError(f"name the data to judge {name} on, for example `ipse evaluate {name} photos/`")
     opened = open_data(data, labels=labels, modality="image", size=size)
-    return models.create(name, opened.form, pretrained=True).eval(), opened
+    return models.create(name, opened.form, pretrained=True).eval(), opened, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from ipse.jobs.files import whole
 from ipse.jobs.run import Run
 
 if TYPE_CHECKING:
-    from ipse.models import Encoder
+    from ipse.models import Classifier, Encoder
 
 
 def export(
@@ -28,19 +29,21 @@ def export(
     timm's names, for `timm.create_model(NAME, num_classes=0, checkpoint_path=FILE)`; only for timm's encoders, and with how to
     open it in the metadata. onnx: a graph to `embedding` (N, dim), any N, from `image` (N, C, S, S) in [-1, 1], `audio` (N, T),
     `series` (N, C, T) or `table` (N, D), NaN where nothing is known; its metadata say what the numbers are: rate, means, scales,
-    categories.
+    categories. A classifier has a second output, `logits` (N, K), whose softmax is its calibrated confidence, and its metadata name
+    the classes; the other formats hold its encoder alone.
 
     Raises UserError for other formats and endings, for encoders that a format cannot hold, and where the file cannot be written.
     """
-    writers = {"safetensors": _safetensors, "timm": _timm, "onnx": _onnx}
+    writers: dict[str, Callable[[Any, Path], None]] = {"safetensors": _safetensors, "timm": _timm, "onnx": _onnx}
     if format not in writers:
         raise UserError(f"--format {format}: there are {', '.join(writers)}")
     path, ending = Path(out), ".onnx" if format == "onnx" else ".safetensors"
     if path.suffix != ending:  # timm, for one, tells by it how to read the file
         raise UserError(f"--out {path}: the name of a file in the format {format} ends in {ending}")
-    encoder = Run.open(run).encoder
+    opened = Run.open(run)
+    model = opened.classifier if format == "onnx" and opened.has_classes else opened.encoder
     with whole(path) as draft:
-        writers[format](encoder, draft)
+        writers[format](model, draft)
     return path
 
 
@@ -88,7 +91,7 @@ def _save(tensors: dict[str, Any], path: Path, **metadata: str) -> None:
     path.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}, metadata={"format": "pt", **metadata}))
 
 
-def _onnx(encoder: Encoder, path: Path) -> None:
+def _onnx(model: Encoder | Classifier, path: Path) -> None:
     import torch
 
     try:
@@ -97,15 +100,22 @@ def _onnx(encoder: Encoder, path: Path) -> None:
     except ImportError:
         raise requires("onnx", "ONNX export") from None
     from ipse.data.form import shape
+    from ipse.models import Classifier
+    from ipse.models.classifier import FeaturesAndScores
 
+    module: torch.nn.Module = model
+    encoder, outputs, classes = model, ["embedding"], {}
+    if isinstance(model, Classifier):
+        module, encoder = FeaturesAndScores(model), model.encoder
+        outputs, classes = ["embedding", "logits"], {"classes": model.classes}
     example = torch.zeros(2, *shape(encoder.form))
     any_number: Any = ({0: torch.export.Dim("n", min=1)},)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            graph = torch.export.export(encoder, (example,), dynamic_shapes=any_number)
+            graph = torch.export.export(module, (example,), dynamic_shapes=any_number)
         except Exception:  # code that counts pictures in Python can be followed at half the speed only
-            graph = torch.export.export(encoder, (example,), dynamic_shapes=any_number, strict=True)
+            graph = torch.export.export(module, (example,), dynamic_shapes=any_number, strict=True)
         program = torch.onnx.export(
             graph,
             dynamo=True,
@@ -114,10 +124,10 @@ def _onnx(encoder: Encoder, path: Path) -> None:
             verbose=False,
         )
     assert program is not None
-    (output,) = program.model.graph.outputs
     for value in (value for node in program.model.graph for value in node.outputs):
-        if value.name == "embedding":  # looking up a category is called so too
-            value.name = "embedded"
-    output.name = "embedding"
-    program.model.metadata_props["ipse"] = json.dumps({"name": encoder.name, "form": encoder.form})
+        if value.name in outputs:  # looking up a category is called embedding too
+            value.name += "_inside"
+    for output, name in zip(program.model.graph.outputs, outputs, strict=True):
+        output.name = name
+    program.model.metadata_props["ipse"] = json.dumps({"name": encoder.name, "form": encoder.form, **classes})
     program.save(str(path), external_data=False)

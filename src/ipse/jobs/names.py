@@ -13,6 +13,11 @@ import yaml
 from ipse.errors import UserError, unknown
 
 
+def option(name: str) -> str:
+    """A parameter's name as it is typed: `--batch-size`; that of `from_`, which Python keeps for itself, is `--from`."""
+    return "--" + name.rstrip("_").replace("_", "-")
+
+
 def split(words: str | Sequence[str]) -> list[str]:
     """`a,b` and [`a`, `b`] both as [`a`, `b`]."""
     words = [words] if isinstance(words, str) else words

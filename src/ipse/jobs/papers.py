@@ -12,7 +12,17 @@ from ipse.jobs.files import whole
 from ipse.papers import Paper
 
 _EXPECTS = {"search": "WORDS", "show": "a KEY", "page": "a FILE.html"}
-_OPTIONS = {"method": "--method", "regularizer": "--plus", "schedule": "--schedule", "metric": "--metrics, --watch"}
+_OPTIONS = {
+    "method": "--method",
+    "selftrain method": "ipse selftrain --method",
+    "distill method": "ipse distill --method",
+    "adapt method": "ipse adapt --method",
+    "forget method": "ipse forget --method",
+    "restore method": "ipse restore --method",
+    "regularizer": "--plus",
+    "schedule": "--schedule",
+    "metric": "--metrics, --watch",
+}
 _ELSE = {
     "encoders (--encoder)": {
         "small_conv": "image: a small convolutional network for 8 to 64 px",
@@ -83,11 +93,12 @@ def methods(
 
 def _fits(paper: Paper, role: str, modality: str | None) -> bool:
     """Whether a paper's code plays the role, on this kind of data if one is asked for."""
-    if paper.role != role or modality is None or role != "method":
+    if paper.role != role or modality is None or not role.endswith("method"):
         return paper.role == role
     from ipse.papers import load
 
-    modalities: tuple[str, ...] = load(paper.key, role).modalities
+    own = tuple(m for m in paper.modality if m != "any")  # jobs whose protocol says nothing about it
+    modalities: tuple[str, ...] = getattr(load(paper.key, role), "modalities", own)
     return not modalities or modality in modalities
 
 

@@ -14,6 +14,8 @@ from ipse.errors import UserError
 from ipse.jobs.run import Run, data_for, matching
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ipse.data import Data, Samples
     from ipse.models import Encoder
 
@@ -32,28 +34,35 @@ def report(
 
     Raises UserError when the data is gone or was an array in memory and is not given, and where the file cannot be written.
     """
+    from ipse.jobs.evaluate import own_test
+
     opened = Run.open(run)
     encoder = opened.encoder
-    shown = opened.data() if data is None else data_for(encoder, data)
+    shown = own_test(opened, opened.data()) if data is None else data_for(encoder, data)
     matching(shown.train, encoder)
     return write_report(opened, shown, None if out is None else Path(out))
 
 
 def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     """Writes the report of a run on its data, and returns where it is."""
+    if run.config.get("job") == "forget":
+        from ipse.jobs.forgetting.page import write_page
+
+        return write_page(run, data, path=path)
     import numpy as np
     import torch
 
     from ipse import papers
     from ipse.data.form import described
+    from ipse.jobs.classes import verdicts
     from ipse.jobs.evaluate import MEANINGS, parts
     from ipse.metrics.embedding import embeddings
     from ipse.metrics.rank import spectrum
     from ipse.reports import Measure, Report, portray, write
     from ipse.reports.embedding_map import embedding_map, neighbours
 
-    encoder, config, history = run.encoder, run.config, run.history()
-    start: dict[str, float] = next((line["start"] for line in history if "start" in line), {})
+    encoder, config, history, last = run.encoder, run.config, run.history(), run.judgement
+    start: dict[str, float] = last.get("start", {})
     _, held = parts(data, limit=SHOWN)
     z = embeddings(encoder, held).numpy()
     labels = held.y.tolist() if held.labelled else None
@@ -68,7 +77,7 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
             value,
             MEANINGS[name].text,
             MEANINGS[name].higher_is_better,
-            ("the untrained encoder", start[name]) if name in start and math.isfinite(start[name]) else None,
+            _reference(name, start),
             percent=MEANINGS[name].percent,
         )
         for name, value in run.evaluation.items()
@@ -89,7 +98,9 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
         spectrum=np.asarray(spectrum(torch.as_tensor(z))),
         importances=[(column_names[column], share) for column, share in zip(columns, importances, strict=True)],
         unmeasured=len(column_names) - len(columns),
+        verdicts=verdicts(run, data) if run.has_classes else None,
         skipped=[(s.name, s.reason) for s in data.skipped],
+        notes=last.get("notes", ()),
         config={k: v for k, v in config.items() if k not in ("command", "words")},
         versions={
             "python": platform.python_version(),
@@ -101,6 +112,20 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
         return write(page, path or run.report)
     except OSError as e:
         raise UserError(f"cannot write the report to {path or run.report}: {e.strerror or e}") from e
+
+
+def _reference(name: str, start: Mapping[str, float]) -> tuple[str, float] | None:
+    """What a measure is compared with: the same at the start or, of a classifier, the best that scikit-learn makes of the start."""
+    from ipse.jobs.evaluate import MEANINGS
+
+    if name == "accuracy":
+        rivals = {
+            start[key]: f"scikit-learn's {key} at the start" for key in ("self-training", "label-spreading") if key in start
+        }
+        return (rivals[max(rivals)], max(rivals)) if rivals else None
+    if name not in start or not math.isfinite(start[name]):
+        return None
+    return "before calibration" if MEANINGS[name].needs_classes else "the untrained encoder", start[name]
 
 
 def _importances(encoder: Encoder, samples: Samples) -> tuple[list[int], list[float]]:

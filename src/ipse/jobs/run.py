@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ipse.errors import UserError
+from ipse.jobs import names
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ipse.data import Data, Samples
-    from ipse.models import Encoder
+    from ipse.models import Classifier, Encoder
 
 _NEEDED = ("command", "data", "labels", "data_key", "samples", "modality", "size", "method", "encoder", "words")
 
@@ -65,6 +66,23 @@ class Run:
         return load(self.path)
 
     @property
+    def classifier(self) -> Classifier:
+        """The encoder with its head, in evaluation mode; raises UserError when the run learned no classes."""
+        from ipse.models import load_classifier
+
+        return load_classifier(self.path)
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether it learned a classifier."""
+        return (self.path / "head.safetensors").exists()
+
+    @property
+    def predictions(self) -> Path:
+        """The table of what a classifier says of the samples that it learned from."""
+        return self.path / "predictions.csv"
+
+    @property
     def report(self) -> Path:
         """The report page."""
         return self.path / "report.html"
@@ -78,7 +96,13 @@ class Run:
     @property
     def evaluation(self) -> dict[str, float]:
         """The measures taken at the end of the run; empty when it has not ended."""
-        return next((line["evaluation"] for line in reversed(self.history()) if "evaluation" in line), {})
+        measures: dict[str, float] = self.judgement.get("evaluation", {})
+        return measures
+
+    @property
+    def judgement(self) -> dict[str, Any]:
+        """All that was found at the end of the run: the `evaluation`, the same at the `start`, `notes` and more; empty when it has not ended."""
+        return next((line for line in reversed(self.history()) if "evaluation" in line), {})
 
     def data(self, labels: str | Path | None = None) -> Data:
         """The data the run learned from, with its own labels or those of a CSV; a note on stderr when it has changed since.
@@ -86,6 +110,7 @@ class Run:
         Raises UserError when it was an array in memory or is gone.
         """
         from ipse.data import open_data
+        from ipse.jobs.settings import relabelled
 
         config = self.config
         if config["data"] is None:
@@ -94,6 +119,8 @@ class Run:
             )
         try:
             data = open_data(config["data"], labels=labels or config["labels"], form=self.encoder.form)
+            if "teacher" in config and labels is None:
+                data = relabelled(data, tuple(config["classes"]))
         except UserError as e:
             if labels is not None:
                 raise  # it may be those that are wrong
@@ -139,12 +166,12 @@ def matching(samples: Samples, encoder: Encoder) -> None:
         raise UserError(why)
 
 
-def command_line(words: dict[str, Any]) -> str:
-    """The shell command that does the same again, from the options that differ from the defaults."""
-    parts = ["ipse pretrain"]
+def command_line(words: dict[str, Any], job: str = "pretrain") -> str:
+    """The shell command that does the same again, from what it is about and the options that differ from the defaults."""
+    parts = [f"ipse {job}"]
     for name, value in words.items():
-        option = "--" + name.replace("_", "-")
-        if name == "data":
+        option = names.option(name)
+        if name in ("teacher", "data"):
             parts.append(shlex.quote(str(value)))
         elif isinstance(value, bool):
             parts.append(option if value else option.replace("--", "--no-", 1))

@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ipse.errors import UserError, first_line
+from ipse.models.branch import load_branch, save_branch
 from ipse.models.build import create
+from ipse.models.classifier import Classifier
 from ipse.models.encoder import Encoder
+from ipse.models.regressor import Regressor
 
 
 def save(encoder: Encoder, folder: Path) -> None:
@@ -23,6 +27,42 @@ def save(encoder: Encoder, folder: Path) -> None:
     temporary.replace(weights)
     (temporary := text.with_suffix(".part")).write_text(json.dumps(description, indent=2) + "\n")
     temporary.replace(text)
+
+
+def save_classifier(model: Classifier, folder: Path) -> None:
+    """Writes the encoder and, beside it, head.safetensors, which names the classes; each whole or not at all. A `Regressor` too."""
+    save(model.encoder, folder)
+    weights = folder / "head.safetensors"
+    tensors = {k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}
+    tensors["temperature"] = model.temperature.detach().cpu()
+    about = {"classes": json.dumps(model.classes)}  # one entry: of several the order in the file would change from time to time
+    write_tensors(tensors, temporary := weights.with_suffix(".part"), about)
+    temporary.replace(weights)
+    if model.rotation is not None:
+        save_branch(model.rotation, folder / "rotation.safetensors")
+
+
+def load_classifier(folder: Path) -> Classifier:
+    """Opens the classifier of a run folder, or its regressor, in evaluation mode; raises UserError where there is none or it is damaged."""
+    encoder, path = load(folder), folder / "head.safetensors"
+    if not path.exists():
+        raise UserError(
+            f"{folder} holds an encoder without classes: train some with ipse selftrain DATA --labels FILE.csv --from {folder}"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            classes = json.loads(file.metadata()["classes"])
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        kind = Regressor if len(tensors["weight"]) < len(classes) else Classifier
+        with torch.random.fork_rng(devices=[]):
+            model = kind(encoder, classes)
+        model.temperature.copy_(tensors.pop("temperature"))
+        model.head.load_state_dict(tensors)
+    except Exception as e:
+        raise UserError(f"the head in {folder} is damaged ({first_line(e)})") from e
+    if (second := folder / "rotation.safetensors").exists():
+        model.rotation = load_branch(second, encoder)
+    return model.eval()
 
 
 def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import timm
 import torch
-from torch import Tensor
+from timm.data.imagenet_info import ImageNetInfo
+from torch import Tensor, nn
 
 from ipse.data import Form
+from ipse.data.form import image
 from ipse.errors import UserError, first_line, unknown
 from ipse.models.encoder import Encoder
 
@@ -105,6 +107,38 @@ class TimmEncoder(Encoder):
 
     def _normalise(self, x: Tensor) -> Tensor:
         return torch.addcmul(self.offset, x, self.scale)
+
+
+class TimmClassifier(nn.Module):
+    """A timm model with its own classes: (B, 3, S, S) in [-1, 1] to scores (B, K), normalised as its weights expect.
+
+    classes: the names of ImageNet's, where it was trained on those, else numbers. Raises UserError for names that nobody knows
+    and where the weights cannot be had.
+    """
+
+    model: Any
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, name: str, pretrained: bool = True):
+        super().__init__()
+        if name.split(".")[0] not in timm_names():
+            raise unknown("model", name, timm_names())
+        self.form = image(3, default_size(name))
+        try:
+            self.model = timm.create_model(name, pretrained=pretrained)
+        except Exception as e:
+            raise UserError(f"timm cannot build {name!r}: {first_line(e)}") from e
+        mean, std = (torch.tensor(self.model.pretrained_cfg.get(k) or (0.5,) * 3) for k in ("mean", "std"))
+        self.register_buffer("scale", (0.5 / std).view(-1, 1, 1).clone(), persistent=False)
+        self.register_buffer("offset", ((0.5 - mean) / std).view(-1, 1, 1).clone(), persistent=False)
+        info = ImageNetInfo() if self.model.num_classes == 1000 else None
+        names = info.label_descriptions() if info else range(self.model.num_classes)
+        self.classes = tuple(str(name) for name in names)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.model(torch.addcmul(self.offset, x, self.scale))
+        return scores
 
 
 def default_size(name: str) -> int:

@@ -41,7 +41,12 @@ JOBS = {
 }
 
 _ROLES = {
-    "ipse.methods": "method",
+    "ipse.methods.pretrain": "method",
+    "ipse.methods.selftrain": "selftrain method",
+    "ipse.methods.distill": "distill method",
+    "ipse.methods.adapt": "adapt method",
+    "ipse.methods.restore": "restore method",
+    "ipse.methods.forget": "forget method",
     "ipse.regularizers": "regularizer",
     "ipse.metrics.sdsc": "measure",
     "ipse.metrics": "metric",

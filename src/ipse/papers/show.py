@@ -16,6 +16,11 @@ _TRY = {
     "regularizer": "ipse pretrain photos/ --method simclr --plus {key}",
     "schedule": "ipse pretrain photos/ --schedule {key}",
     "metric": "ipse evaluate RUN --metrics {key}",
+    "selftrain method": "ipse selftrain photos/ --labels few.csv --method {key}",
+    "distill method": "ipse distill RUN photos/ --method {key}",
+    "adapt method": "ipse adapt RUN photos/ --method {key}",
+    "restore method": "ipse restore photos/ --method {key}",
+    "forget method": "ipse forget RUN --forget list.csv --method {key}",
 }
 
 

@@ -23,6 +23,7 @@ from ipse.reports import figures
 from ipse.reports.portraits import LARGE, Portraits
 from ipse.reports.sounds import mime
 from ipse.reports.sprite import sprite
+from ipse.reports.verdicts import Verdicts
 
 SAMPLES = 3000  # on the map
 SKIPPED = 200  # listed by name
@@ -95,7 +96,8 @@ class Report:
     `history`: the parsed lines of metrics.jsonl; `points` (N, 2): the embedding map; `portraits` (N): what samples look like; `labels`
     (N,): -1 for none; `neighbours`: the rows asked for (Q,), their nearest (Q, K) and the similarities (Q, K); `spectrum` (D,): the
     eigenvalues of the embeddings' covariance, in any order and scale; `importances`: the columns of a table and how far the
-    embeddings move when they are shuffled, as shares, and `unmeasured` more columns; `skipped`: names and reasons.
+    embeddings move when they are shuffled, as shares, and `unmeasured` more columns; `verdicts`: how a classifier did; `skipped`:
+    names and reasons.
     """
 
     title: str
@@ -112,6 +114,7 @@ class Report:
     spectrum: NDArray[Any] | None = None
     importances: Sequence[tuple[str, float]] = ()
     unmeasured: int = 0
+    verdicts: Verdicts | None = None
     skipped: Sequence[tuple[str, str]] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

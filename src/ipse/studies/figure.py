@@ -9,8 +9,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 WIDTH, HEIGHT, LEFT, TOP, LINE = 640, 300, 50, 24, 18
 
 
-def lines(curves: Mapping[str, Sequence[float]], title: str, x: str, y: str, first: float = 0) -> str:
-    """An SVG with one line per name, the names beneath: values at first, first + 1, ... on one scale that starts at 0.
+def lines(curves: Mapping[str, Sequence[float]], title: str, x: str, y: str, first: float = 0, step: float = 1) -> str:
+    """An SVG with one line per name, the names beneath: values at first, first + step, ... on one scale that starts at 0.
 
     >>> lines({"a": [0.0, 1.0]}, "rise", "step", "value").count("<polyline")
     1
@@ -18,7 +18,10 @@ def lines(curves: Mapping[str, Sequence[float]], title: str, x: str, y: str, fir
     most = max((v for curve in curves.values() for v in curve), default=0.0) or 1.0
     longest = max((len(curve) for curve in curves.values()), default=0)
     wide, high, bottom = WIDTH - LEFT - 10, HEIGHT - TOP - 40, HEIGHT - 40
-    parts = [_text(LEFT, 15, title), _text(WIDTH - 10, bottom + 15, f"{x}, {first:g} to {first + longest - 1:g}", "end")]
+    parts = [
+        _text(LEFT, 15, title),
+        _text(WIDTH - 10, bottom + 15, f"{x}, {first:g} to {first + (longest - 1) * step:g}", "end"),
+    ]
     parts += [
         _text(LEFT - 5, bottom, "0", "end"),
         _text(LEFT - 5, TOP + 10, f"{most:.3g}", "end"),

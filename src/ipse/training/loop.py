@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from ipse import randomness
 from ipse.distributed import all_mean, rank
@@ -18,6 +18,7 @@ from ipse.errors import Interrupted, UserError
 from ipse.optim.optimizers import build, parameter_groups
 from ipse.regularizers import Regularizer
 from ipse.training import state as states
+from ipse.training import terms as parts
 from ipse.training.feed import Feed
 from ipse.training.guard import Guard
 from ipse.training.interrupt import Interruption
@@ -46,7 +47,7 @@ class Observer(Protocol):
     """What watches a run: sees every record and event, changes nothing."""
 
     def start(self, steps: int, first: int) -> None: ...
-    def record(self, method: Method, record: dict[str, Any]) -> None: ...
+    def record(self, method: nn.Module, record: dict[str, Any]) -> None: ...
     def event(self, step: int, text: str) -> None: ...
     def close(self) -> None: ...
 
@@ -85,7 +86,7 @@ def _fit(
 ) -> int:
     method = method.to(memory_format=torch.channels_last)
     groups = parameter_groups(method, plan.weight_decay)
-    raw_optimizer = build(plan.optimizer, groups, lr=plan.lr)
+    raw_optimizer: Any = build(plan.optimizer, groups, lr=plan.lr)
     model, optimizer = fabric.setup(method, raw_optimizer)
     model.mark_forward_method("loss")
     update: Callable[[Batch, list[Any]], Step] | None = getattr(method, "update", None)
@@ -95,22 +96,33 @@ def _fit(
         states.restore(state, method, raw_optimizer)
         first, steps, lr_scale, begun = (state.facts[k] for k in ("step", "steps", "lr_scale", "begun"))
         guard.remember(state.facts["norms"], state.facts["rollbacks"])
+        feed.follow(method)
+
+    apart: tuple[str, ...] = getattr(raw_optimizer, "terms", ())
+    learning = [p for group in raw_optimizer.param_groups for p in group["params"]]
 
     def compare(batch: Batch) -> tuple[Step, Tensor]:
         """One forward and backward pass: leaves gradients, gives back what the method saw and the whole loss."""
-        if update is not None:
-            step = update(batch, [optimizer])
-            return step, step.loss
         torch.manual_seed(randomness.key(feed.seed, "dropout", batch.step, rank()))
-        step = model.loss(batch)
-        loss = step.loss
+        if update is not None:
+            with fabric.autocast():
+                step = update(batch, [raw_optimizer])
+            return step, step.loss
+        with fabric.no_backward_sync(model, enabled=bool(apart) and fabric.world_size > 1):
+            step = model.loss(batch)
+        loss, separate = step.loss, {name: step.terms[name] for name in apart}
         for name, weight, regularizer in plus:
             term = regularizer(*getattr(step, regularizer.on))
             step.terms[name] = term
             if regularizer.after_warmup and batch.progress < plan.warmup:
                 continue
             loss = loss + weight * term
-        fabric.backward(loss)
+            if apart:
+                separate[apart[0]] = separate[apart[0]] + weight * term
+        if apart:
+            raw_optimizer.gradients = parts.backward(separate, learning)
+        else:
+            fabric.backward(loss)
         return step, loss
 
     def learn(batch: Batch, lr: float) -> tuple[float, float, dict[str, float], str | None]:
@@ -119,6 +131,8 @@ def _fit(
             group["lr"] = lr * group.get("lr_scale", 1.0)
         step, loss = compare(batch)
         norm = float(torch.nn.utils.clip_grad_norm_(method.parameters(), plan.clip or float("inf")))
+        if apart:
+            parts.clip(raw_optimizer.gradients, norm, plan.clip)
         numbers = all_mean(torch.stack([loss.detach().float(), *(t.detach().float() for t in step.terms.values())]))
         value, *terms = numbers.tolist()
         objection = guard.objection(value, norm)
@@ -148,6 +162,7 @@ def _fit(
         if method.restarts:
             raw_optimizer.state.clear()
         begun += 1
+        feed.follow(method)
 
     def save(state: states.State) -> None:
         if path is not None and fabric.is_global_zero:
@@ -164,7 +179,7 @@ def _fit(
         begun = 0
         steps = int(fabric.broadcast(max(method.rounds, round((plan.minutes * 60 * 0.97 - preparing) / seconds))))
     starts = [steps * i // method.rounds for i in range(method.rounds)]
-    length = steps // method.rounds if method.restarts else steps
+    length = max(1, steps // method.rounds) if method.restarts else steps
     schedule = plan.schedule(length, round(plan.warmup * length))
     snapshot_every, log_every = max(1, min(50, steps // 20)), max(1, steps // 2000)
     good = snapshot(first)
@@ -174,11 +189,20 @@ def _fit(
     n = len(feed.samples)
     for observer in observers:
         observer.start(steps, first)
-    try:
-        for batch in feed.batches(first, steps):
-            if begun < method.rounds and batch.step >= starts[begun]:
+
+    def batches(start: int, steps: int) -> Iterator[Batch]:
+        """The batches that are left: those of a round are read when it has begun, for it may see other samples and labels."""
+        nonlocal good
+        while start < steps:
+            if begun < method.rounds and start >= starts[begun]:
                 begin()
-                good = snapshot(batch.step)
+                good = snapshot(start)
+            end = starts[begun] if begun < method.rounds else steps
+            yield from feed.batches(start, end, steps)
+            start = end
+
+    try:
+        for batch in batches(first, steps):
             step = batch.step
             lr = plan.lr * lr_scale * schedule(step - starts[begun - 1] if method.restarts else step)
             loss, norm, terms, objection = learn(batch, lr)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from ipse import randomness
 from ipse.data import Form, Samples
 from ipse.errors import UserError
-from ipse.models import Encoder
+from ipse.models import Classifier, Encoder
 from ipse.transforms import Sees, View
 
 
@@ -20,7 +21,8 @@ class Batch:
     """What a method gets at one step: the looks it asked for, at b samples.
 
     views: one `View` per look. index: (b,) which samples of the data these are. position: (b,) their places in the endless stream of all batches.
-    step, steps: where the run is.
+    step, steps: where the run is. y: (b,) their labels, -1 where there is none; what pre-trains does not look at them.
+    more: the further batches of this step, where `Sees.batches` asks for several.
     """
 
     views: list[View]
@@ -29,6 +31,8 @@ class Batch:
     seed: int = 0
     step: int = 0
     steps: int = 1
+    y: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    more: list[Batch] = field(default_factory=list)
 
     @property
     def progress(self) -> float:
@@ -55,8 +59,8 @@ class Data(Protocol):
 class Step:
     """What a method gives back: the loss, and what others may use.
 
-    loss: a scalar to minimise. terms: its named parts, for the logs. z: the embeddings that were compared, (b, D) per view. h: the encoder's
-    representations, (b, dim) per view. logits: predictions, where there are any.
+    loss: a scalar to minimise. terms: its named parts, for the logs and, where `Method.terms` names them, for optimizers. z: the embeddings that
+    were compared, (b, D) per view. h: the encoder's representations, (b, dim) per view. logits: predictions, where there are any.
     """
 
     loss: Tensor
@@ -90,6 +94,8 @@ class Method(nn.Module):
     """Its usual encoder by name, where that is not one of the modality's."""
     encoder_options: ClassVar[Mapping[str, Any]] = {}
     """How its usual encoder differs from what is built without options."""
+    terms: ClassVar[tuple[str, ...]] = ()
+    """Those of `Step.terms` that add up to its loss, weights included: optimizers may want their gradients apart."""
     rounds: int = 1
     """In how many parts of equal length it learns."""
     restarts: ClassVar[bool] = False
@@ -105,6 +111,13 @@ class Method(nn.Module):
 
     def before_round(self, round: int, data: Data) -> None:
         """Looks at all the data before each of the `rounds` parts of a run, and labels it anew."""
+
+    def lesson(self) -> tuple[Sees, Tensor | None]:
+        """What it sees in the present round, and the label of every sample, (N,): -1 for none, -2 for samples that are left out.
+
+        No labels stand for those of the data. What a round sees must follow from the method's state, for a run may stop and go on.
+        """
+        return self.sees, None
 
     def prepare(self, samples: Samples) -> None:
         """Adds what depends on the samples of the data (how many there are), before the optimizer is built."""
@@ -129,3 +142,26 @@ class Method(nn.Module):
             k: v for k, v in vars(self).items() if isinstance(v, (int, float, str)) and not k.startswith("_")
         }
         return ", ".join(f"{k}={v}" for k, v in plain.items() if k != "training")
+
+
+class Taught(Method):
+    """A way for a classifier to learn from labels, from its own predictions or from a teacher; `batch.y` holds the labels."""
+
+    needs_labels: ClassVar[bool] = False
+    """Whether one that has a teacher cannot do without labels."""
+    needs_teacher: ClassVar[bool] = True
+    """Whether one of distillation has a teacher; the others are their own."""
+
+    def __init__(self, model: Classifier):
+        nn.Module.__init__(self)
+        self.model = model
+
+    @property
+    def encoder(self) -> Encoder:  # type: ignore[override]
+        """The encoder of what learns."""
+        return self.model.encoder
+
+    @property
+    def learned(self) -> Classifier:
+        """What is kept in the end."""
+        return self.model

@@ -3,7 +3,7 @@
 from ipse.transforms.image import ImagePolicy
 from ipse.transforms.kinds import viewer
 from ipse.transforms.policy import Policy
-from ipse.transforms.sees import InPlace, Look, Masked, MultiCrop, Original, SameGroup, Sees, TwoViews, Views, WeakStrong
+from ipse.transforms.sees import InPlace, Look, Masked, MultiCrop, Original, SameGroup, Sees, TwoViews, Views, Weak, WeakStrong
 from ipse.transforms.view import View
 from ipse.transforms.viewer import Viewer
 
@@ -21,6 +21,7 @@ __all__ = [
     "View",
     "Viewer",
     "Views",
+    "Weak",
     "WeakStrong",
     "viewer",
 ]

@@ -25,10 +25,14 @@ class Sees:
 
     unit: what stands at one place of a batch. "sample": all looks are at one sample. "group": each look is at another, random
     sample of one group (a person, a recording), and no group is twice in a batch.
+    labelled: the share of each batch that is drawn from the samples with labels, the rest from those without; None draws from all alike.
+    batches: how many batches of the stream a step takes.
     """
 
     looks: tuple[Look, ...]
     unit: Literal["sample", "group"] = "sample"
+    labelled: float | None = None
+    batches: int = 1
 
 
 def Views(n: int) -> Sees:
@@ -62,9 +66,9 @@ def Masked() -> Sees:
     return Sees((Look("weak", changes={"image.crop": (0.2, 1.0)}),))
 
 
-def Original() -> Sees:
+def Original(*, labelled: float | None = None) -> Sees:
     """The sample as it is."""
-    return Sees((Look("none"),))
+    return Sees((Look("none"),), labelled=labelled)
 
 
 def InPlace(**changes: Any) -> Look:
@@ -72,6 +76,11 @@ def InPlace(**changes: Any) -> Look:
     return Look("weak", changes={"crop": (1.0, 1.0), "part": (0.0, 1.0), "gain": (0.0, 0.0), **changes})
 
 
-def WeakStrong() -> Sees:
+def WeakStrong(*, labelled: float | None = None) -> Sees:
     """A weak and a strong view (FixMatch)."""
-    return Sees((Look("weak"), Look("strong")))
+    return Sees((Look("weak"), Look("strong")), labelled=labelled)
+
+
+def Weak(*, labelled: float | None = None) -> Sees:
+    """One weak view."""
+    return Sees((Look("weak"),), labelled=labelled)

@@ -58,6 +58,30 @@ def few_labels(data: Data, each: int, seed: int) -> Data:
     return replace(data, train=data.train.relabelled(np.where(np.isin(np.arange(len(y)), kept), y, -1)))
 
 
+def biased_labels(data: Data, each: int, seed: int, strength: float = 0.5) -> Data:
+    """As `few_labels`, but those are drawn that are unusual for their class.
+
+    Within a class, without replacement and with chances in proportion to exp(strength |c|), where c is a sample's first principal component
+    among those of its class and all features are standardised before. Only the inputs are drawn unevenly, not the classes.
+
+    Odonnat, Feofanov, Redko, AISTATS 2024, arXiv:2310.14814
+    """
+    import numpy as np
+
+    y, chance = data.train.y, np.random.default_rng(seed)
+    x = data.train.read(np.arange(len(y)))["x"].numpy().reshape(len(y), -1).astype(np.float64)
+    x = (x - x.mean(0)) / np.maximum(x.std(0), 1e-12)
+    kept = []
+    for c in range(len(data.classes)):
+        own = np.flatnonzero(y == c)
+        centred = x[own] - x[own].mean(0)
+        first = centred @ np.linalg.svd(centred, full_matrices=False)[2][0]
+        odds = np.exp(strength * (np.abs(first) - np.abs(first).max())) + 1e-12  # so that all can be drawn
+        kept.append(chance.choice(own, min(each, len(own)), replace=False, p=odds / odds.sum()))
+    marked = np.isin(np.arange(len(y)), np.concatenate(kept))
+    return replace(data, train=data.train.relabelled(np.where(marked, y, -1)))
+
+
 def pretrained(data: Data, seed: int, *, options: Any = None, **words: Any) -> Run:
     """An encoder that learned from the training part of the data, as `ipse.pretrain(..., **words)` teaches it.
 
@@ -66,25 +90,57 @@ def pretrained(data: Data, seed: int, *, options: Any = None, **words: Any) -> R
     The run is not judged and has no report, which would take longer than a miniature learns: `probe` judges it. Its folder is a
     temporary one, which vanishes with the run. `run.encoder` is what was learned, `run.history()` the numbers on the way.
     """
+    from ipse.jobs.pretrain import pretrain
+
+    return _learned(pretrain, {"data": replace(data, test=None)}, seed, words, options)
+
+
+def selftrained(data: Data, seed: int, *, options: Any = None, **words: Any) -> Run:
+    """A classifier that learned from the training part of the data, as `ipse.selftrain(..., **words)` teaches it; else as `pretrained`.
+
+    No label is held out: `run.classifier` is what was learned, `accuracy` judges it.
+    """
+    from ipse.jobs.selftrain import selftrain
+
+    return _learned(selftrain, {"data": replace(data, test=None)}, seed, {"holdout": 0, **words}, options)
+
+
+def distilled(teacher: Any, data: Data, seed: int, *, options: Any = None, **words: Any) -> Run:
+    """A student that learned from a teacher, as `ipse.distill(teacher, ..., **words)` teaches it; else as `selftrained`."""
+    from ipse.jobs.distill import distill
+
+    return _learned(distill, {"teacher": teacher, "data": replace(data, test=None)}, seed, {"holdout": 0, **words}, options)
+
+
+def accuracy(run: Run, data: Data) -> float:
+    """The share of the labelled samples of the test part whose class the run's classifier names."""
+    from ipse.jobs.evaluate import measure
+
+    model = run.classifier
+    return measure(model.encoder, data, ["accuracy"], model=model)["accuracy"]
+
+
+def _learned(job: Callable[..., Run], about: dict[str, Any], seed: int, words: dict[str, Any], options: Any) -> Run:
+    """The run of a job that has learned, in a folder that vanishes with it."""
     import yaml
 
     from ipse import Run
-    from ipse.jobs.pretrain import given, pretrain, train
-    from ipse.jobs.settings import settle
-    from ipse.training import processes
+    from ipse.jobs.learning import given, learn
+    from ipse.jobs.settings import settle, teacher_of
 
     told.get()(" ".join(f"{value}" if name == "method" else f"{name}={value}" for name, value in words.items()))
-    words |= {"data": replace(data, test=None), "seed": seed, "tensorboard": False}
-    usual = {name: p.default for name, p in inspect.signature(pretrain).parameters.items()}
+    words = {**words, **about, "seed": seed, "tensorboard": False}
+    usual = {name: p.default for name, p in inspect.signature(job).parameters.items()}
     if wrong := words.keys() - usual.keys():
-        raise TypeError(f"ipse.pretrain takes no {wrong.pop()!r}")
+        raise TypeError(f"ipse.{job.__name__} takes no {wrong.pop()!r}")
     every = {name: value for name, value in (usual | words).items() if name not in ("out", "resume", "quiet")}
-    opened, config = settle(every, given(every))
+    teacher = teacher_of(every)
+    opened, config = settle(every, given(every, job), job.__name__, teacher)
     config["encoder_options"] = config["encoder_options"] | (options or {})
     run = Run(Path(tempfile.mkdtemp(prefix="ipse-claim-")))
     weakref.finalize(run, shutil.rmtree, run.path, ignore_errors=True)
     (run.path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    processes.run(train, config["devices"], config["precision"], config, run.path, opened.train, False, True)
+    learn(config, run.path, opened.train, False, True, teacher)
     return run
 
 

@@ -1,0 +1,1 @@
+"""What `ipse forget` is made of: which samples, what is left of them, and how it is shown."""

@@ -1,0 +1,1 @@
+"""Methods that pass on what a teacher knows; the protocol is `ipse.training.Taught`, with the teacher beside the model."""

@@ -1,0 +1,43 @@
+"""One-point contraction."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ipse.losses.forgetting import logit_norm
+from ipse.methods.forget.joint import Joint
+from ipse.models import Classifier
+from ipse.training import Batch
+
+
+class OPC(Joint):
+    """Contracts the scores of the samples to forget to the origin, so that their features say nothing, while the others are learned.
+
+        L = mean over kept of CE(m(x), y) + weight * mean over forgotten of |m(x)|
+
+    `features` also adds its share of |f(x)|, which closes what a head with a null space leaves open; it is ours, as is the
+    optimizer's default, for the paper's code is not public. The labels of forgotten samples are not used.
+
+    Jung, Jung, Bae, Lee, 2025, arXiv:2507.07754
+    """
+
+    needs = frozenset({"retain"})
+
+    def __init__(
+        self,
+        *,
+        epochs: float = 10,
+        lr: float = 0.01,
+        momentum: float = 0.9,
+        batch_size: int = 128,
+        weight: float = 1.0,
+        features: float = 0.0,
+    ):
+        super().__init__(epochs=epochs, lr=lr, momentum=momentum, batch_size=batch_size, weight=weight)
+        self.features = features
+
+    def each(self, model: Classifier, z: Tensor, batch: Batch) -> Tensor:
+        norm = logit_norm(z)
+        if self.features:
+            norm = norm + self.features * logit_norm(model.features(batch.views[0].x))
+        return norm
