@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from torch import Tensor, nn
 
 from ipse.errors import UserError
-from ipse.training import Observer
+from ipse.training import Observer, Player, descend
 
 
 class Tile(NamedTuple):
@@ -84,11 +84,17 @@ class Restorer(nn.Module):
         steps: int | None = None,
         observer: Observer | None = None,
     ) -> None:
-        """Learns from signals (1, ...) of different sizes, which may be read from disk when they are indexed; `descend` drives it.
+        """Learns from signals (1, ...) of different sizes, which may be read from disk when they are indexed.
 
         like: unpaired examples of what is wished for, where the method `wants` them. steps: None for the method's own number.
         Leaves the module in evaluation mode. The same seed gives the same weights.
         """
+        steps = self.steps if steps is None else steps
+        players = self.players(signals, like, seed, steps)
+        descend(self, *players, steps=steps if players else 0, seed=seed, observer=observer)
+
+    def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
+        """Who learns, from which losses, in `fit`; nobody where there is nothing to learn."""
         raise NotImplementedError
 
     def survey(self, tiles: Iterable[Tile]) -> Any:

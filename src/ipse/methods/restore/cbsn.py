@@ -14,7 +14,7 @@ from ipse.errors import UserError
 from ipse.losses.restoration_pixels import Terms, downsampled_invariance
 from ipse.methods.restore import Restorer, Tile
 from ipse.models.blind_spot import BlindSpotNet
-from ipse.training import Observer, Player, descend, patches
+from ipse.training import Player, patches
 from ipse.transforms.reflect import reflected
 from ipse.transforms.subsample import batch_to_space, pick, random_cells, space_to_batch
 
@@ -75,16 +75,7 @@ class CBSN(Restorer):
     def halo(self) -> int:
         return self.net.radius
 
-    def fit(
-        self,
-        signals: Sequence[Tensor] = (),
-        *,
-        like: Sequence[Tensor] = (),
-        seed: int = 0,
-        steps: int | None = None,
-        observer: Observer | None = None,
-    ) -> None:
-        steps = self.steps if steps is None else steps
+    def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
 
         def loss(step: int) -> Tensor:
             x = patches(signals, self.patch, self.batch, seed=seed, step=step, flips=True)
@@ -93,8 +84,7 @@ class CBSN(Restorer):
             ramp = min(step / max(self.ramp * steps, 1), 1.0)
             return terms.blind + ramp * (terms.open + self.weight * terms.invariance)
 
-        player = Player(self.parameters(), loss, lr=self.lr, schedule=lambda step: 0.5 ** (5 * step // steps))
-        descend(self, player, steps=steps, seed=seed, observer=observer)
+        return [Player(self.parameters(), loss, lr=self.lr, schedule=lambda step: 0.5 ** (5 * step // steps))]
 
     def terms(self, x: Tensor, key: int) -> Terms:
         """The parts of the loss of standardised patches x (B, C, patch, patch); `key` says which pixels are picked."""

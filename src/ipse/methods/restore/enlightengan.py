@@ -21,7 +21,7 @@ from ipse.losses.perceptual import self_feature_preserving
 from ipse.methods.restore import Restorer
 from ipse.models.patch_discriminator import PatchDiscriminator
 from ipse.models.perceptual import VGG
-from ipse.training import Observer, Player, descend, patches
+from ipse.training import Player, patches
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -88,19 +88,10 @@ class EnlightenGAN(Restorer):
     def halo(self) -> int:
         return 10 * self.multiple
 
-    def fit(
-        self,
-        signals: Sequence[Tensor] = (),
-        *,
-        like: Sequence[Tensor] = (),
-        seed: int = 0,
-        steps: int | None = None,
-        observer: Observer | None = None,
-    ) -> None:
+    def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
         """signals: dark photos. like: photos of normal brightness."""
         if not len(signals) or not len(like):
             raise UserError("enlightengan learns from dark photos and from normal ones: give it both")
-        steps = self.steps if steps is None else steps
         phi = VGG(["5_1"], weights=self.features, width=self.feature_width, pools=3, seed=seed).to(
             next(self.parameters()).device
         )
@@ -133,11 +124,10 @@ class EnlightenGAN(Restorer):
             "judge": (self.whole, judge),
             "local judge": (self.local, local_judge),
         }
-        players = [
+        return [
             Player(module.parameters(), loss, lr=self.lr, betas=(0.5, 0.999), schedule=falls, name=name)
             for name, (module, loss) in parts.items()
         ]
-        descend(self, *players, steps=steps, seed=seed, observer=observer)
 
     @torch.no_grad()
     def restore(self, x: Tensor, whole: None = None) -> Tensor:

@@ -13,7 +13,7 @@ from ipse.errors import UserError
 from ipse.losses.restoration_pixels import half_resolution_agreement
 from ipse.methods.restore import Restorer, sigma_maps
 from ipse.models.bilateral import BilateralStages, Filtered
-from ipse.training import Observer, Player, descend, patches
+from ipse.training import Player, patches
 from ipse.transforms.reflect import to_multiple
 from ipse.transforms.subsample import diagonals, local_shuffle
 
@@ -70,16 +70,9 @@ class Filter2Noise(Restorer):
     def multiple(self) -> int:
         return 2 * self.filter.patch
 
-    def fit(
-        self,
-        signals: Sequence[Tensor] = (),
-        *,
-        like: Sequence[Tensor] = (),
-        seed: int = 0,
-        steps: int | None = None,
-        observer: Observer | None = None,
-    ) -> None:
-        steps = self.steps if steps is None else steps
+    def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
+        if self.given is not None:
+            return []
         size = self.crop // self.multiple * self.multiple
 
         def loss(step: int) -> Tensor:
@@ -91,8 +84,7 @@ class Filter2Noise(Restorer):
         def cycle(step: int) -> float:
             return one_cycle(step / max(steps - 1, 1))
 
-        player = Player(self.parameters(), loss, lr=self.lr, weight_decay=self.weight_decay, schedule=cycle)
-        descend(self, player, steps=steps if self.given is None else 0, seed=seed, observer=observer)
+        return [Player(self.parameters(), loss, lr=self.lr, weight_decay=self.weight_decay, schedule=cycle)]
 
     def loss(self, y: Tensor) -> Tensor:
         """The loss of a picture y (B, C, H, W), whose sides are multiples of twice the patch."""

@@ -15,7 +15,7 @@ from ipse.losses.restoration_likelihood import recorrupted, recorrupted_likeliho
 from ipse.methods.restore import Restorer, Tile
 from ipse.metrics.noise import gamma_looks, gaussian_sigma, poisson_gain
 from ipse.models.unet import DnCNN, UNet, from_zero
-from ipse.training import Observer, Player, descend, patches
+from ipse.training import Player, patches
 from ipse.transforms import recorrupt as draws
 from ipse.transforms.recorrupt import Split
 
@@ -90,16 +90,7 @@ class GeneralizedR2R(Restorer):
     def multiple(self) -> int:
         return lcm(self.net.multiple, _PERIOD)
 
-    def fit(
-        self,
-        signals: Sequence[Tensor] = (),
-        *,
-        like: Sequence[Tensor] = (),
-        seed: int = 0,
-        steps: int | None = None,
-        observer: Observer | None = None,
-    ) -> None:
-        steps = self.steps if steps is None else steps
+    def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
         size = -(-self.patch // self.net.multiple) * self.net.multiple
         known = _WithLevel(signals, [self.survey([Tile(self.checked(signals[i]))]) for i in range(len(signals))])
 
@@ -112,8 +103,7 @@ class GeneralizedR2R(Restorer):
                 return recorrupted(self.clean(first), second)
             return recorrupted_likelihood(self.clean(first), second, self.family)
 
-        player = Player(self.parameters(), loss, lr=self.lr, schedule=lambda step: (1 + cos(pi * step / steps)) / 2)
-        descend(self, player, steps=steps, seed=seed, observer=observer)
+        return [Player(self.parameters(), loss, lr=self.lr, schedule=lambda step: (1 + cos(pi * step / steps)) / 2)]
 
     def clean(self, first: Tensor) -> Tensor:
         """f(y1)."""

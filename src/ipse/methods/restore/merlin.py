@@ -15,7 +15,7 @@ from ipse.errors import UserError
 from ipse.losses.restoration_likelihood import speckle_likelihood
 from ipse.methods.restore import Restorer, Tile
 from ipse.models.unet import UNet, from_zero
-from ipse.training import Observer, Player, descend, patches
+from ipse.training import Player, patches
 
 _BINS = 64  # a carrier in whole steps of 1/64 has the same phase in every tile, as tiles begin at multiples of that many pixels
 
@@ -81,16 +81,7 @@ class Merlin(Restorer):
     def multiple(self) -> int:
         return lcm(self.net.multiple, _BINS)
 
-    def fit(
-        self,
-        signals: Sequence[Tensor] = (),
-        *,
-        like: Sequence[Tensor] = (),
-        seed: int = 0,
-        steps: int | None = None,
-        observer: Observer | None = None,
-    ) -> None:
-        steps = self.steps if steps is None else steps
+    def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
         size = -(-self.patch // self.net.multiple) * self.net.multiple
         centred = _Centred(signals, [self.survey([Tile(self.checked(signals[i]))]) for i in range(len(signals))])
         self.range = self._measured(signals)
@@ -104,8 +95,7 @@ class Merlin(Restorer):
         def falling(step: int) -> float:
             return 1.0 if step < 0.5 * steps else self.last_lr / self.lr
 
-        player = Player(self.parameters(), loss, lr=self.lr, schedule=falling, clip=self.clip)
-        descend(self, player, steps=steps, seed=seed, observer=observer)
+        return [Player(self.parameters(), loss, lr=self.lr, schedule=falling, clip=self.clip)]
 
     def log_reflectivity(self, part: Tensor) -> Tensor:
         """log R (B, 1, H, W), predicted from one part a (B, 1, H, W)."""

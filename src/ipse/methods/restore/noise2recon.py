@@ -15,7 +15,7 @@ from ipse.losses.reconstruction import complex_l1, normalized_l1_l2
 from ipse.methods.restore import Restorer
 from ipse.models.unet import UNet
 from ipse.models.unrolled import Unrolled, on_complex
-from ipse.training import Observer, Player, descend
+from ipse.training import Player
 from ipse.transforms.kspace import acquired, add_noise, cartesian_mask, combine, measure, sensitivities, split
 
 
@@ -82,15 +82,7 @@ class Noise2Recon(Restorer):
             else UNet(2, 2, width=hidden, depth=depth)
         )
 
-    def fit(
-        self,
-        signals: Sequence[Tensor] = (),
-        *,
-        like: Sequence[Tensor] = (),
-        seed: int = 0,
-        steps: int | None = None,
-        observer: Observer | None = None,
-    ) -> None:
+    def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
         """signals: under-sampled scans (1, 2 coils, H, W). like: fully sampled ones; without any it learns by SSDU."""
         if not len(signals):
             raise UserError("noise2recon learns from under-sampled scans: give it some")
@@ -105,8 +97,7 @@ class Noise2Recon(Restorer):
             total = complex_l1(self.image(known), target) + self.weight * self.consistency(under, chance)
             return total + self.weight * self.consistency(known, chance) if self.supervised_consistency else total
 
-        player = Player(self.parameters(), loss, lr=self.lr)
-        descend(self, player, steps=self.steps if steps is None else steps, seed=seed, observer=observer)
+        return [Player(self.parameters(), loss, lr=self.lr)]
 
     def scan(self, x: Tensor, mask: Tensor | None = None) -> Scan:
         """What x (B, 2 coils, H, W) says, in units where the brightest 5 % of its zero-filled image begin at 1."""

@@ -14,7 +14,7 @@ from ipse import randomness
 from ipse.errors import UserError
 from ipse.losses.restoration import self_regression
 from ipse.methods.restore import Restorer, Tile
-from ipse.training import Observer, Player, descend
+from ipse.training import Player
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -81,23 +81,14 @@ class NoiSER(Restorer):
     def halo(self) -> int:
         return 2
 
-    def fit(
-        self,
-        signals: Sequence[Tensor] = (),
-        *,
-        like: Sequence[Tensor] = (),
-        seed: int = 0,
-        steps: int | None = None,
-        observer: Observer | None = None,
-    ) -> None:
+    def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
         """Learns from noise that it makes itself: what it is given, it does not look at."""
 
         def loss(step: int) -> Tensor:
             n = self.sample(randomness.key(seed, "noise", step), pure=self.regress == "color" and step % 2 == 1)
             return self_regression(self.net(n), n, self.tv)
 
-        player = Player(self.parameters(), loss, lr=self.lr, betas=(0.5, 0.999))
-        descend(self, player, steps=self.steps if steps is None else steps, seed=seed, observer=observer)
+        return [Player(self.parameters(), loss, lr=self.lr, betas=(0.5, 0.999))]
 
     def sample(self, key: int, pure: bool = False) -> Tensor:
         """One picture (1, C, size, size) in [-1, 1] to repeat; `pure` is a single colour."""

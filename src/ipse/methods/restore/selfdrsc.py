@@ -17,7 +17,7 @@ from ipse.methods.restore import Restorer
 from ipse.models.flow import lucas_kanade
 from ipse.models.perceptual import VGG
 from ipse.models.shutter import GlobalShutter, encodings
-from ipse.training import Observer, Player, descend
+from ipse.training import Player
 
 _MULTIPLE = 32
 
@@ -84,19 +84,10 @@ class SelfDRSC(Restorer):
         self.features, self.feature_width = features, feature_width
         self.net = GlobalShutter(channels, widths=tuple(widths), hidden=hidden)
 
-    def fit(
-        self,
-        signals: Sequence[Tensor] = (),
-        *,
-        like: Sequence[Tensor] = (),
-        seed: int = 0,
-        steps: int | None = None,
-        observer: Observer | None = None,
-    ) -> None:
+    def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
         """signals: pairs of pictures (1, 2, C, H, W)."""
         if not len(signals):
             raise UserError("selfdrsc learns from pairs of rolling-shutter pictures: give it some")
-        steps = self.steps if steps is None else steps
         alone = round((1 - self.distilled) * steps)
         phi = VGG(["2_2", "3_3"], weights=self.features, width=self.feature_width, seed=seed).to(next(self.parameters()).device)
         teacher: GlobalShutter | None = None
@@ -130,8 +121,7 @@ class SelfDRSC(Restorer):
         def half(step: int) -> float:
             return 1.0 if step < alone else 0.5
 
-        player = Player(self.parameters(), loss, lr=self.lr, schedule=half)
-        descend(self, player, steps=steps, seed=seed, observer=observer)
+        return [Player(self.parameters(), loss, lr=self.lr, schedule=half)]
 
     def redistortion(
         self, patch: Patch, times: Tensor, distance: Callable[[Tensor, Tensor], Tensor] = charbonnier

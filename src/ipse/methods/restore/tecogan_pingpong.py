@@ -18,7 +18,7 @@ from ipse.models.flow import smooth
 from ipse.models.perceptual import VGG
 from ipse.models.recurrent_video import FrameRecurrent, TripletDiscriminator, triplets
 from ipse.models.warp import backward_warp
-from ipse.training import Observer, Player, descend
+from ipse.training import Player
 
 _LAYERS = ("2_2", "3_3", "4_3", "5_3")
 
@@ -89,20 +89,11 @@ class TecoGAN(Restorer):
         self.generator = FrameRecurrent(channels, scale=scale, blocks=blocks, width=width, flow_width=flow_width)
         self.judge = TripletDiscriminator(channels, width=judges)
 
-    def fit(
-        self,
-        signals: Sequence[Tensor] = (),
-        *,
-        like: Sequence[Tensor] = (),
-        seed: int = 0,
-        steps: int | None = None,
-        observer: Observer | None = None,
-    ) -> None:
+    def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
         """signals: the clips to restore. like: sharp ones, from which it learns instead."""
         sharp = like if len(like) else signals
         if not len(sharp):
             raise UserError("tecogan-pingpong learns from clips: give it some")
-        steps = self.steps if steps is None else steps
         phi = VGG(_LAYERS, weights=self.features, width=self.feature_width, seed=seed).to(next(self.parameters()).device)
         warm, seen, strong = round(self.warm * steps), {}, 0.0
 
@@ -136,11 +127,10 @@ class TecoGAN(Restorer):
             strong = 0.99 * strong + 0.01 * lead
             return logistic_discriminator(real, fake) if strong < self.balance else None
 
-        players = [
+        return [
             Player(self.generator.parameters(), generator, lr=self.lr, name="generator"),
             Player(self.judge.parameters(), judge, lr=self.lr, name="judge"),
         ]
-        descend(self, *players, steps=steps, seed=seed, observer=observer)
 
     def clips(self, sharp: Sequence[Tensor], seed: int, step: int) -> Tensor:
         """Random parts (batch, n, C, crop scale, crop scale) of sharp clips; short or small clips give what they have, if all do."""
