@@ -119,11 +119,13 @@ def findings(found: Mapping[str, Any]) -> list[str]:
         ]
 
     outputs, reference = _outputs(now, first, gold, whole, numbers)
-    traces = [*_recovery(now, first, gold, whole, numbers), *_membership(now, gold), *_relearning(found, gold)]
+    inside = [*_recovery(now, first, gold, whole, numbers), *_relearning(found, gold)]
+    traces = [*inside, *_membership(now, gold)]
     if not outputs:
         said.append(f"It has not forgotten: {reference}.")
     elif traces:
-        said.append(f"It only pretends to forget: {reference}, but what it learned is still inside.")
+        but = "what it learned is still inside" if inside else "how it treats them gives away what they were"
+        said.append(f"It only pretends to forget: {reference}, but {but}.")
     else:
         said.append(f"It has forgotten, as far as this audit can see: {reference}, and no attack found them.")
     said += traces
