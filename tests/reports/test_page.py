@@ -441,3 +441,10 @@ def test_the_page_stays_small(tmp_path):
     lines = {int(i): rng.standard_normal((6, 160)) for i in shown}
     drawn = replace(heard, portraits=Portraits(thumbnails, lines=lines, channels="abcdef"))
     assert write(drawn, path).stat().st_size < 4_000_000
+
+
+def test_a_measure_may_have_an_aim_instead_of_a_way() -> None:
+    aimed = Measure(
+        "membership", 0.065, "How well.", higher_is_better=None, reference=("the retrained model", 0.494), percent=True
+    )
+    assert (aimed.verdict, aimed.compared) == ("below", "42.9 points below the retrained model (49.4 %)")

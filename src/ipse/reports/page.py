@@ -35,13 +35,13 @@ CLOSEUPS = 500_000  # bytes
 class Measure:
     """One number about the model: what it means in one plain sentence, and what to compare it with, as in ("chance", 0.1).
 
-    `percent` shows shares, from 0 to 1, in percent.
+    `percent` shows shares, from 0 to 1, in percent. `higher_is_better` is None where neither is: a model that never saw the data is the aim.
     """
 
     name: str
     value: float
     meaning: str
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
     reference: tuple[str, float] | None = None
     percent: bool = False
 
@@ -56,12 +56,14 @@ class Measure:
 
     @property
     def verdict(self) -> str:
-        """How the value stands to the reference: better, worse, same; '' where nothing can be said."""
+        """How the value stands to the reference: better, worse (above, below where neither is), same; '' where nothing can be said."""
         if self.reference is None or not math.isfinite(self.value - self.reference[1]):
             return ""
         gain = self.value - self.reference[1]
         if self._text(gain) in {self._text(0.0), self._text(-0.0)}:
             return "same"
+        if self.higher_is_better is None:
+            return "above" if gain > 0 else "below"
         return "better" if (gain > 0) == self.higher_is_better else "worse"
 
     @property
@@ -72,7 +74,8 @@ class Measure:
         name, value = self.reference
         against = f"{name} ({self._text(value)}{' %' if self.percent else ''})"
         difference = self._text(abs(self.value - value)) + (" points" if self.percent else "")
-        return {"": against, "same": f"the same as {against}"}.get(self.verdict, f"{difference} {self.verdict} than {against}")
+        than = "" if self.higher_is_better is None else "than "
+        return {"": against, "same": f"the same as {against}"}.get(self.verdict, f"{difference} {self.verdict} {than}{against}")
 
     def _text(self, value: float) -> str:
         """A number as precise as the larger of the measure and its reference deserves, so that the two read alike."""

@@ -61,7 +61,7 @@ def write_page(run: Run, data: Data, learned: Samples | None = None, path: Path 
             name,
             value,
             MEANINGS[name].text,
-            MEANINGS[name].wanted == "high",
+            {"high": True, "low": False}.get(MEANINGS[name].wanted),
             _reference(name, models, gold),
             percent=MEANINGS[name].percent,
         )
