@@ -290,7 +290,7 @@ def test_every_encoder_stands_on_the_page_of_its_data(kind: str) -> None:
 
 
 def test_every_measure_stands_on_the_page_of_evaluate() -> None:
-    from ipse.jobs.evaluate import MEANINGS
+    from ipse.jobs.measures import MEANINGS
 
     text = PAGES["docs/jobs/evaluate.md"].read_text(encoding="utf-8").partition("## Measures")[2]
     assert re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE) == list(MEANINGS)

@@ -14,7 +14,7 @@ from torch import nn
 import ipse
 from ipse import models, training
 from ipse.errors import Interrupted, UserError
-from ipse.jobs import streams
+from ipse.jobs.adapting import stream
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_stopped_stream_goes_on_with_the_same_bits(run: Path, photos: Path, mo
         def asked(self, value: int) -> None: ...
 
     with monkeypatch.context() as patch:
-        patch.setattr(streams, "Interruption", Stops)
+        patch.setattr(stream, "Interruption", Stops)
         with pytest.raises(Interrupted):
             ipse.adapt(str(run), str(photos), **words, out="parts")
     rest = ipse.adapt(str(run), str(photos), **words, state="parts")

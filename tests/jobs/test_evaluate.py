@@ -15,7 +15,8 @@ from ipse import models
 from ipse.data import open_data
 from ipse.errors import UserError
 from ipse.jobs import evaluate as jobs
-from ipse.jobs.evaluate import MEANINGS, parts
+from ipse.jobs.evaluate import parts
+from ipse.jobs.measures import MEANINGS
 from ipse.jobs.run import Run
 from ipse.metrics.neighbours import knn_accuracy
 from ipse.metrics.rank import rankme

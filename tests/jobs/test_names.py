@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ipse import papers
 from ipse.errors import UserError
-from ipse.jobs.names import assignments, checked, settings_of, split, weighted
+from ipse.jobs.names import assignments, checked, settings_of, split, typed, weighted
 
 
 def settings(
@@ -131,3 +134,30 @@ def test_settings_of_base_classes_are_those_of_a_class_that_hands_others_on() ->
         checked(Derived, {"masked": "much"}, "derived")
     with pytest.raises(UserError, match="unknown --set name of derived: 'encoder': known: bank, masked, width"):
         checked(Derived, {"encoder": 1}, "derived")
+
+
+def test_words_as_they_would_be_typed() -> None:
+    def job(data: object, *, pool: object = None, set: object = (), seed: int = 0, out: object = None) -> None: ...
+
+    words = {"data": "photos", "pool": np.zeros(3), "set": {"widths": (8, 8)}, "seed": 0, "out": Path("runs/one")}
+    assert typed(words, job) == {"pool": "POOL", "set": {"widths": [8, 8]}, "out": "runs/one"}
+    assert typed(words, job, "out", "pool") == {"set": {"widths": [8, 8]}}
+    assert typed(words | {"pool": (np.zeros(3), np.zeros(3)), "set": []}, job, "out") == {"pool": "POOL"}
+
+
+def test_the_jobs_that_learn_mean_the_same_by_the_same_word() -> None:
+    from ipse.jobs.distill import distill
+    from ipse.jobs.pretrain import pretrain
+    from ipse.jobs.selftrain import selftrain
+
+    first, second, third = (
+        {name: (p.annotation, p.default, p.kind) for name, p in inspect.signature(job).parameters.items()}
+        for job in (pretrain, selftrain, distill)
+    )
+    own = {"data", "method"}  # differ by default
+    assert {name: first[name] for name in first.keys() & second.keys() - own} == {
+        name: second[name] for name in first.keys() & second.keys() - own
+    }
+    assert len(first.keys() & third.keys() - own) == 25
+    for name in (first.keys() | second.keys()) & third.keys() - own - {"from_"}:
+        assert third[name] == (first.get(name) or second[name]), name

@@ -192,6 +192,31 @@ def test_compared_side_by_side(here: Path) -> None:
     assert Path("restored/report.html").read_text().count("<figure>") == 5
 
 
+@pytest.mark.parametrize("learn", [None, "more"])
+def test_what_a_folder_teaches_is_learned_once_from_all_of_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch, learn: str | None
+) -> None:
+    from ipse.methods.restore import kept, signals
+
+    save("in/a.png")
+    save("in/b.png")
+    for name in ("c", "d", "e"):
+        save(f"more/{name}.png")
+    usual, read, learned, opened = kept.trained, signals.read, [], []
+
+    def trained(key: str, *about: Any, **words: Any) -> Any:
+        learned.append((key, len(words["signals"])))
+        return usual(key, *about, **words)
+
+    monkeypatch.setattr(kept, "trained", trained)
+    monkeypatch.setattr(signals, "read", lambda path, *about: opened.append(path.name) or read(path, *about))
+    ipse.restore("in", compare=["generalized-r2r"], learn=learn, **QUICK)
+    many = 2 if learn is None else 3
+    assert learned == [("noiser", 0), ("generalized-r2r", many)]
+    assert opened.count("a.png") <= 3
+    assert opened.count("c.png") == (0 if learn is None else 2)
+
+
 def test_references_by_name(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save("in/a.png")
     save("in/b.png")
@@ -215,6 +240,7 @@ def test_references_by_name(here: Path, capsys: pytest.CaptureFixture[str]) -> N
         ({"set": {"colour": 1}}, "did you mean 'color'"),
         ({"set": {"color": 3}}, "color is from 0 to 1"),
         ({"method": "auto", "set": {"color": 1}}, "name it with --method"),
+        ({"compare": ["merlin"]}, "--compare merlin: it takes complex, and noiser image"),
         ({"strength": 2}, "--strength is from 0 to 1"),
         ({"steps": 0}, "--steps must be at least 1"),
         ({"tile": 3}, "--tile must be at least 16"),

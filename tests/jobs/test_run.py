@@ -145,7 +145,9 @@ def test_the_command_is_read_as_the_words_it_stands_for(words: dict[str, Any]) -
     from ipse.jobs import names
     from ipse.jobs.pretrain import pretrain
 
-    program, command, *arguments = shlex.split(command_line(words))
+    program, command, *arguments = shlex.split(
+        command_line("pretrain", [words["data"]], {name: value for name, value in words.items() if name != "data"})
+    )
     assert (program, command) == ("ipse", "pretrain")
     read = cli._parse(cli._parser("pretrain", pretrain), arguments)
     for name in ("set", "views"):

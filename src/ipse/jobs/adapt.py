@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, overload
 
 from ipse.jobs import words
-from ipse.jobs.adapted import Adapted
+from ipse.jobs.adapting.result import Adapted
 
 if TYPE_CHECKING:
     from ipse.methods.adapt import Guarded
@@ -56,9 +56,9 @@ def adapt_stream(
     Returns the results. Raises UserError for what a user can put right; nothing is written then.
     """
     asked = dict(locals())
-    from ipse.jobs import streams
+    from ipse.jobs.adapting.stream import run
 
-    return streams.run(asked)
+    return run(asked)
 
 
 def adapter(
@@ -81,14 +81,14 @@ def adapter(
 
     Raises UserError for what does not fit.
     """
-    from ipse.jobs import adaptable
+    from ipse.jobs.adapting import start
 
-    opened = adaptable.open_model(model)
-    made = adaptable.build(opened, method, set, seed=seed, guard=guard, margin=margin)
+    opened = start.open_model(model)
+    made = start.build(opened, method, set, seed=seed, guard=guard, margin=margin)
     if episodic is not None:
         made.adapter.episodic = episodic
     if made.adapter.needs_source and source is not None:
-        made.prepare(*adaptable.samples_of(source, opened))
+        made.prepare(*start.samples_of(source, opened))
     return made
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ipse.jobs.evaluate import MEANINGS, measure, own_test
+from ipse.jobs.evaluate import measure, own_test
+from ipse.jobs.measures import MEANINGS
 from ipse.jobs.report import write_report
 from ipse.jobs.run import Run
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import yaml
 
 from ipse.errors import UserError
-from ipse.jobs import words
-from ipse.jobs.run import Run, command_line, data_for, matching, say
+from ipse.jobs import names, words
+from ipse.jobs.run import Run, command_line, data_for, matching, new_folder, say
 
 if TYPE_CHECKING:
     from ipse.data import Data, Samples
@@ -54,10 +53,8 @@ def forget(
 
     Returns the new run. Raises UserError for what a user can put right; nothing is written then.
     """
-    given = {"forget": forget, "method": method, "retain": retain, "pool": pool, "labels": labels, "set": set}
-    given |= {"audit": audit, "gold": gold, "seed": seed}
+    given = dict(locals())
     from ipse import papers, randomness
-    from ipse.jobs import names
     from ipse.jobs.forgetting import audits, lists, page
 
     kind: type[Forgetter] = papers.load(method, "forget method")
@@ -75,7 +72,7 @@ def forget(
     foreign = _foreign(pool, model, seed) if "pool" in kind.needs else None
     forgetter.check(model, few, kept, foreign)
     gold_model = _gold_checked(gold, trained, model, origin)
-    folder = _folder(out, method, trained)
+    folder = new_folder(out, method, trained["data"])
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         draft.mkdir(parents=True)
@@ -252,18 +249,6 @@ def _gold_checked(gold: str, trained: Mapping[str, Any], model: Classifier, run:
     return other
 
 
-def _folder(out: str | Path | None, method: str, trained: Mapping[str, Any]) -> Path:
-    """The folder for the new run; raises UserError when the one asked for is taken."""
-    if out is not None:
-        folder = Path(out)
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise UserError(f"--out {folder} is there already: take another name")
-        return folder
-    name = re.sub(r"[^\w.-]+", "-", Path(trained["data"] or "array").name or "data")
-    folders = (Path("runs") / f"{method}-{name}{suffix}" for suffix in ["", *(f"-{i}" for i in range(2, 10000))])
-    return next(f for f in folders if not f.exists())
-
-
 def _write(
     folder: Path,
     model: Classifier,
@@ -277,26 +262,19 @@ def _write(
 ) -> None:
     """Writes the model, what was forgotten and how."""
     from ipse.jobs.forgetting import lists
-    from ipse.jobs.settings import plain
     from ipse.models import save_classifier
 
-    usual = {"method": "opc", "audit": "full", "gold": "none", "seed": 0}
-    said = {
-        k: v if isinstance(v, (str, int, float, Sequence, Mapping, Path)) else "ARRAY"
-        for k, v in given.items()
-        if v is not None
-    }
-    said = {k: v for k, v in said.items() if v != usual.get(k) and (v or v == 0)}
-    about = plain({"run": str(run), **said})
+    said = names.typed(given, forget, "out", "quiet")
+    about = [run, *([] if given["data"] is None else [names.as_typed(given["data"], "data")])]
     earlier = lists.forgotten_rows(run)
     taken = ("data", "labels", "data_key", "modality", "size", "encoder", "encoder_options")
     content = {
         "job": "forget",
-        "command": command_line({"teacher": about.pop("run"), **about}, "forget"),
+        "command": command_line("forget", about, said),
         **{name: config[name] for name in taken if name in config},
         "samples": len(rest),
         "method": given["method"],
-        "set": plain(settings),
+        "set": names.plain(settings),
         "run": str(run),
         "origin": config.get("origin", str(run)),
         "forgotten": len(few) + len(earlier),
@@ -305,7 +283,7 @@ def _write(
         "seed": trained["seed"],
         "forget_seed": given["seed"],
         "trained": dict(trained),
-        "words": about,
+        "words": said,
     }
     save_classifier(model, folder)
     lists.write_rows(

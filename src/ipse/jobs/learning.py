@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ipse.errors import Interrupted, UserError
-from ipse.jobs.names import option
-from ipse.jobs.run import Run
+from ipse.jobs.names import given, option, plain
+from ipse.jobs.run import Run, new_folder
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -39,7 +38,7 @@ def perform(job: Job, words: Mapping[str, Any]) -> Run:
     teacher = settings.teacher_of(words)
     if resume is None:
         data, config = settings.settle(words, given(words, job), job.__name__, teacher)
-        run = Run(_new_folder(out, config))
+        run = Run(new_folder(out, config["method"], config["data"], resumable=True))
         _begin(run, data, config)
     else:
         run = Run.open(resume)
@@ -128,24 +127,6 @@ def train(
         models.save(method.encoder, folder)
 
 
-def given(words: Mapping[str, Any], job: Job) -> dict[str, Any]:
-    """The options that differ from the defaults."""
-    options = {k: p.default for k, p in inspect.signature(job).parameters.items() if p.kind is p.KEYWORD_ONLY}
-    return {k: v for k, v in words.items() if k in options and v != options[k] and (v or options[k])}  # [] is as good as ()
-
-
-def _new_folder(out: str | Path | None, config: Mapping[str, Any]) -> Path:
-    """The folder for a new run; raises UserError when the one asked for is taken."""
-    if out is not None:
-        folder = Path(out)
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise UserError(f"--out {folder} is there already: take another name, or --resume {folder}")
-        return folder
-    name = re.sub(r"[^\w.-]+", "-", Path(config["data"] or "array").name or "data")
-    folders = (Path("runs") / f"{config['method']}-{name}{suffix}" for suffix in ["", *(f"-{i}" for i in range(2, 10000))])
-    return next(f for f in folders if not f.exists())
-
-
 def _begin(run: Run, data: Data, config: Mapping[str, Any]) -> None:
     """Writes what is known before the first step."""
     try:
@@ -171,7 +152,7 @@ def _again(
     verb = config.get("job", "pretrain")
     if verb != job.__name__:
         raise UserError(f"{run} is a run of ipse {verb}: go on with ipse {verb} --resume {run}")
-    for name, value in settings.plain(given(words, job)).items():
+    for name, value in plain(given(words, job)).items():
         before = config["words"].get(name)
         if value != before:
             started = f"{option(name)} {before}" if before is not None else f"the default {option(name)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,36 @@ from ipse.errors import UserError, unknown
 def option(name: str) -> str:
     """A parameter's name as it is typed: `--batch-size`; that of `from_`, which Python keeps for itself, is `--from`."""
     return "--" + name.rstrip("_").replace("_", "-")
+
+
+def given(words: Mapping[str, Any], job: Callable[..., Any]) -> dict[str, Any]:
+    """The options among the words of a job that differ from its defaults."""
+    usual = {name: p.default for name, p in inspect.signature(job).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    return {k: v for k, v in words.items() if k in usual and v != usual[k] and (v or usual[k])}  # [] is as good as ()
+
+
+def typed(words: Mapping[str, Any], job: Callable[..., Any], *apart: str) -> dict[str, Any]:
+    """The options that differ from the defaults as they would be typed, without those `apart`.
+
+    What cannot be typed, such as an array, is its name in capitals.
+    """
+    return given({name: as_typed(value, name) for name, value in words.items() if name not in apart}, job)
+
+
+def as_typed(value: Any, name: str) -> Any:
+    """A value as it would be typed, or its name in capitals."""
+    value = plain(value)
+    parts = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else [value]
+    return value if all(isinstance(part, (str, int, float, list, dict, type(None))) for part in parts) else name.upper()
+
+
+def plain(value: Any) -> Any:
+    """A value as it would be read from YAML: paths are strings, tuples are lists."""
+    if isinstance(value, Mapping):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def split(words: str | Sequence[str]) -> list[str]:

@@ -55,7 +55,8 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     from ipse import papers
     from ipse.data.form import described
     from ipse.jobs.classes import verdicts
-    from ipse.jobs.evaluate import MEANINGS, parts
+    from ipse.jobs.evaluate import parts
+    from ipse.jobs.measures import MEANINGS
     from ipse.metrics.embedding import embeddings
     from ipse.metrics.rank import spectrum
     from ipse.reports import Measure, Report, portray, write
@@ -116,7 +117,7 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
 
 def _reference(name: str, start: Mapping[str, float]) -> tuple[str, float] | None:
     """What a measure is compared with: the same at the start or, of a classifier, the best that scikit-learn makes of the start."""
-    from ipse.jobs.evaluate import MEANINGS
+    from ipse.jobs.measures import MEANINGS
 
     if name == "accuracy":
         rivals = {

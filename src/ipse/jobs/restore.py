@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from ipse.errors import UserError
+from ipse.jobs import names
 from ipse.jobs.run import command_line, say
 
 
@@ -38,18 +38,20 @@ def restore(
     Returns the paths written; from Python, an array gives an array of its shape and type back, and nothing is written. Raises UserError for what a
     user can put right; unreadable files among others are named and left out.
     """
-    words = {k: v for k, v in locals().items() if k != "data"}
-    from ipse.jobs import restoring
+    words = dict(locals())
+    from ipse.jobs.restoring import files, page
+    from ipse.jobs.restoring.task import Task, takes_of
 
-    task = restoring.Task.of(**{k: v for k, v in words.items() if k not in ("out", "reference", "overwrite")})
+    task = Task.of(**{k: v for k, v in words.items() if k not in ("data", "out", "reference", "overwrite")})
     if hasattr(data, "__array__"):
         return task.restored_array(data)
-    takes = restoring.takes_of(method)
-    files, skipped = restoring.gather([data] if isinstance(data, (str, Path)) else list(data), takes)
+    takes = takes_of(method)
+    given = [data] if isinstance(data, (str, Path)) else list(data)
+    found, skipped = files.gather(given, takes)
     folder = Path("restored" if out is None else out)
-    targets = restoring.targets(files, folder, overwrite, takes)
-    references = restoring.references(files, reference)
-    chosen = task.choose(files, skipped)
+    targets = files.targets(found, folder, overwrite, takes)
+    references = files.references(found, reference)
+    chosen = task.choose(found, skipped)
     done = []
     for file, choice in chosen:
         record = task.restore(file, choice, chosen, targets[file.name], references.get(file.name), skipped)
@@ -61,18 +63,7 @@ def restore(
         raise UserError(f"nothing was restored; the first, {skipped[0][0]}: {skipped[0][1]}")
     for name, reason in skipped:
         say(f"ipse: note: {name} was left out: {reason}")
-    page = restoring.close(done, skipped, folder, _command(data, words))
+    shown = page.close(done, skipped, folder, command_line("restore", given, names.typed(words, restore)))
     if not quiet:
-        print(f"before and after: {page.resolve().as_uri()}")
+        print(f"before and after: {shown.resolve().as_uri()}")
     return [record.out for record in done]
-
-
-def _command(data: Any, words: Mapping[str, Any]) -> str:
-    """The shell command that does the same again."""
-    import inspect
-
-    defaults = inspect.signature(restore).parameters
-    given = {k: v for k, v in words.items() if v != defaults[k].default and (v or defaults[k].default)}
-    paths = [data] if isinstance(data, (str, Path)) else data
-    rest = command_line(given, "restore").removeprefix("ipse restore").strip()
-    return " ".join(["ipse restore", *(shlex.quote(str(path)) for path in paths), rest]).strip()

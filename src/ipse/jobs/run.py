@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,14 +168,24 @@ def matching(samples: Samples, encoder: Encoder) -> None:
         raise UserError(why)
 
 
-def command_line(words: dict[str, Any], job: str = "pretrain") -> str:
-    """The shell command that does the same again, from what it is about and the options that differ from the defaults."""
-    parts = [f"ipse {job}"]
-    for name, value in words.items():
+def new_folder(out: str | Path | None, method: str, data: str | None, *, resumable: bool = False) -> Path:
+    """The folder for what a job will write, runs/METHOD-DATA by default; raises UserError when the one asked for is taken."""
+    if out is not None:
+        folder = Path(out)
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            raise UserError(f"--out {folder} is there already: take another name{f', or --resume {folder}' * resumable}")
+        return folder
+    name = re.sub(r"[^\w.-]+", "-", Path(data or "array").name or "data")
+    folders = (Path("runs") / f"{method}-{name}{suffix}" for suffix in ["", *(f"-{i}" for i in range(2, 10000))])
+    return next(f for f in folders if not f.exists())
+
+
+def command_line(job: str, about: Sequence[Any], options: Mapping[str, Any]) -> str:
+    """The shell command that does the same again: what it is about, in order, and the options that differ from the defaults."""
+    parts = [f"ipse {job}", *(shlex.quote(str(word)) for word in about)]
+    for name, value in options.items():
         option = names.option(name)
-        if name in ("teacher", "data"):
-            parts.append(shlex.quote(str(value)))
-        elif isinstance(value, bool):
+        if isinstance(value, bool):
             parts.append(option if value else option.replace("--", "--no-", 1))
         elif isinstance(value, (list, tuple, dict)):
             items = [f"{k}={_as_yaml(v)}" for k, v in value.items()] if isinstance(value, dict) else list(map(str, value))

@@ -18,7 +18,7 @@ from ipse.data.labels import renumbered
 from ipse.data.samples import Ints
 from ipse.errors import UserError, unknown
 from ipse.jobs import names
-from ipse.jobs.evaluate import MEANINGS
+from ipse.jobs.measures import MEANINGS
 from ipse.jobs.run import Run, command_line, say
 from ipse.jobs.teachers import Teacher, fitting
 from ipse.jobs.teachers import teacher as teacher_named
@@ -90,10 +90,10 @@ def settle(
     if words["epochs"]:
         steps = max(1, round(words["epochs"] * n / batch_size))
     data_word = str(words["data"]) if isinstance(words["data"], (str, Path)) else None
-    about = {"teacher": (teacher.name or "MODULE") if teacher else "none"} if job == "distill" else {}
+    about = [(teacher.name or "MODULE") if teacher else "none"] if job == "distill" else []
     config = {
         "job": job,
-        "command": command_line({**about, "data": data_word or "ARRAY", **plain(given)}, job),
+        "command": command_line(job, [*about, data_word or "ARRAY"], names.plain(given)),
         "data": data_word,
         "labels": source["labels"],
         "data_key": data.key,
@@ -124,12 +124,12 @@ def settle(
         "precision": choose(words["precision"], "cuda" if torch.cuda.is_available() else "cpu"),
         "compile": words["compile"],
         "tensorboard": words["tensorboard"],
-        "words": plain(given),
+        "words": names.plain(given),
     }
     built = build(config, samples, teacher)  # what cannot be built is said before anything is written
     Feed(samples, built.sees, viewer(form), batch_size, 0)
     callbacks.Watch(watched(chosen_watch), samples)
-    return data, _as_yaml(config)
+    return data, names.plain(config)
 
 
 def opened(config: Mapping[str, Any], teacher: Teacher | None = None) -> Data:
@@ -258,11 +258,6 @@ def watched(words: Sequence[str]) -> Functions:
     return functions
 
 
-def plain(words: Mapping[str, Any]) -> dict[str, Any]:
-    """The words as they would be read from YAML."""
-    return {k: _plain(v) for k, v in words.items()}
-
-
 def _source(words: Mapping[str, Any], teacher: Teacher | None) -> dict[str, Any]:
     """Where the samples come from and what they will look like, as the configuration says it."""
     data, labels, start, encoder = words["data"], words["labels"], words.get("from_"), words.get("encoder") or words["student"]
@@ -346,15 +341,3 @@ def _check_optimizer(optimizer: str, key: str, method: type[Method]) -> None:
 
 def _plus_weights(words: Mapping[str, float | None]) -> dict[str, float]:
     return {key: float(papers.load(key, "regularizer").weight) if weight is None else weight for key, weight in words.items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def _as_yaml(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: _plain(v) for k, v in config.items()}

@@ -125,7 +125,8 @@ def _learned(job: Callable[..., Run], about: dict[str, Any], seed: int, words: d
     import yaml
 
     from ipse import Run
-    from ipse.jobs.learning import given, learn
+    from ipse.jobs.learning import learn
+    from ipse.jobs.names import given
     from ipse.jobs.settings import settle, teacher_of
 
     told.get()(" ".join(f"{value}" if name == "method" else f"{name}={value}" for name, value in words.items()))
