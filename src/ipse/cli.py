@@ -193,7 +193,7 @@ def _add(parser: _Parser, parameter: inspect.Parameter, kind: Any, text: str) ->
     required = parameter.default is parameter.empty
     if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
         more: dict[str, Any] = {} if required else {"nargs": "?", "default": parameter.default}
-        if _is_sequence(kind):
+        if any(_is_sequence(part) for part in _parts(kind)):
             more = {"nargs": "*"}
         text += f" (default {parameter.default})" if isinstance(parameter.default, str) else ""
         parser.add_argument(parameter.name, metavar=parameter.name.upper(), help=text, choices=_choices(kind), **more)

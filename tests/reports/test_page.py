@@ -9,11 +9,11 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from ipse.reports import Measure, Portraits, Report, portray, write
+from ipse.reports import Measure, Portraits, Report, Table, portray, write
 from ipse.reports.embedding_map import neighbours
-from ipse.reports.page import _hash
 from ipse.reports.portraits import LARGE, SMALL
 from ipse.reports.sounds import BUDGET
+from ipse.reports.template import source_hash
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 browser = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
@@ -201,16 +201,33 @@ def test_nothing_at_all(tmp_path):
     dom = render(write(Report("Empty"), tmp_path / "report.html"), tmp_path)
     assert attributes(dom) == {"ready": "true"}
     body = dom.split("<main>")[1]
-    for line in (
-        "No measures",
-        "no curves",
-        "no map",
-        "No neighbours",
-        "no spectrum",
-        "No data was skipped",
-        "was not recorded",
-    ):
+    for line in ("No measures", "no curves", "No data was skipped", "was not recorded"):
         assert line in body
+    assert not re.search("map|neighbour|spectrum|embedding", body.split("<script")[0], re.IGNORECASE)
+
+
+@browser
+def test_what_embeddings_lack_is_said(report, tmp_path):
+    dom = render(write(Report("Flat", spectrum=np.zeros(3)), tmp_path / "report.html"), tmp_path)
+    body = dom.split("<main>")[1]
+    for line in ("no map", "No neighbours", "no spectrum: the embeddings do not vary"):
+        assert line in body
+    dom = render(write(replace(report, spectrum=None), tmp_path / "report.html"), tmp_path)
+    assert "no spectrum: it was not computed" in dom
+
+
+@browser
+def test_tables_and_measures_without_a_better(tmp_path):
+    table = Table("Along <the> stream", ("part", "error"), [("<b>fog", "3 %"), ("jpeg", "")])
+    measures = [Measure("changed", 0.3, "Share.", None), Measure("cka", 0.2, "Likeness.", None, aim="as before is best")]
+    page = Report("Stream", measures=measures, tables=[table], history=[{"step": 3, "event": "stopped"}], steps="answer")
+    dom = render(write(page, tmp_path / "report.html"), tmp_path)
+    assert attributes(dom) == {"ready": "true"}
+    assert "better" not in dom.split("<main>")[1].split("<script")[0]
+    assert "as before is best" in dom
+    assert "Along &lt;the&gt; stream" in dom
+    assert "&lt;b&gt;fog" in dom
+    assert "answer 3" in dom
 
 
 def test_the_page_loads_nothing_and_runs_only_its_own_script(report, tmp_path):
@@ -322,7 +339,9 @@ def acted(report, tmp_path, act):
     """What a script found out on the page, under the page's own policy but for that script."""
     html = write(report, tmp_path / "report.html").read_text("utf-8")
     act = f'addEventListener("load", () => setTimeout(async () => {{ {act} }}, 500));'
-    html = html.replace("script-src '", f"script-src '{_hash(act)}' '").replace("</body>", f"<script>{act}</script></body>")
+    html = html.replace("script-src '", f"script-src '{source_hash(act)}' '").replace(
+        "</body>", f"<script>{act}</script></body>"
+    )
     (tmp_path / "acted.html").write_text(html, "utf-8")
     dom = render(tmp_path / "acted.html", tmp_path, extra=("--autoplay-policy=no-user-gesture-required", "--dump-dom"))
     assert attributes(dom) == {"ready": "true"}

@@ -63,7 +63,6 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     from ipse.reports.embedding_map import embedding_map, neighbours
 
     encoder, config, history, last = run.encoder, run.config, run.history(), run.judgement
-    start: dict[str, float] = last.get("start", {})
     _, held = parts(data, limit=SHOWN)
     z = embeddings(encoder, held).numpy()
     labels = held.y.tolist() if held.labelled else None
@@ -72,13 +71,14 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     shown = queries if nearest is None else np.unique(np.concatenate([queries, nearest[1].ravel()]))
     columns, importances = _importances(encoder, held)
     column_names = [str(column["name"]) for column in encoder.form.get("columns", ())]
+    begun = config.get("from") or config["pretrained"]
     measures = [
         Measure(
             name,
             value,
             MEANINGS[name].text,
             MEANINGS[name].higher_is_better,
-            _reference(name, start),
+            _reference(name, last, "the encoder it began with" if begun else "the untrained encoder"),
             percent=MEANINGS[name].percent,
         )
         for name, value in run.evaluation.items()
@@ -115,18 +115,20 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
         raise UserError(f"cannot write the report to {path or run.report}: {e.strerror or e}") from e
 
 
-def _reference(name: str, start: Mapping[str, float]) -> tuple[str, float] | None:
-    """What a measure is compared with: the same at the start or, of a classifier, the best that scikit-learn makes of the start."""
+def _reference(name: str, judgement: Mapping[str, Any], encoder: str) -> tuple[str, float] | None:
+    """What a measure is compared with: the same of the `encoder` at the start or, of a classifier, its teacher or the best that scikit-learn makes of that."""
     from ipse.jobs.measures import MEANINGS
 
+    start: Mapping[str, float] = judgement.get("start", {})
     if name == "accuracy":
-        rivals = {
-            start[key]: f"scikit-learn's {key} at the start" for key in ("self-training", "label-spreading") if key in start
-        }
+        keys = [key for key in ("self-training", "label-spreading") if key in start]
+        rivals = {start[key]: f"scikit-learn's {key} on {encoder}" for key in keys}
+        if teachers := [one["accuracy"] for one in judgement.get("models", ()) if one["name"] == "teacher"]:
+            rivals = {} if teachers[0] is None else {teachers[0]: "the teacher"}
         return (rivals[max(rivals)], max(rivals)) if rivals else None
     if name not in start or not math.isfinite(start[name]):
         return None
-    return "before calibration" if MEANINGS[name].needs_classes else "the untrained encoder", start[name]
+    return "before calibration" if MEANINGS[name].needs_classes else encoder, start[name]
 
 
 def _importances(encoder: Encoder, samples: Samples) -> tuple[list[int], list[float]]:

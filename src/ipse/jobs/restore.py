@@ -12,7 +12,7 @@ from ipse.jobs.run import command_line, say
 
 
 def restore(
-    data: Annotated[Sequence[Any], "photos, folders of them, or .npy files; for video folders of frames"] = (),
+    data: Annotated[Any | Sequence[Any], "photos, folders of them, or .npy files; for video folders of frames"] = (),
     *,
     method: Annotated[str, "auto, which looks at each photo and says why, or one of `ipse methods`"] = "auto",
     out: Annotated[str | Path | None, "the folder to write to; default: restored"] = None,

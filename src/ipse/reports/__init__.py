@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ipse.reports.page import Measure, Report, write
+from ipse.reports.page import Measure, Report, Table, write
 from ipse.reports.portraits import Portraits, portray
 from ipse.reports.verdicts import Verdicts
 
-__all__ = ["Measure", "Portraits", "Report", "Verdicts", "portray", "write"]
+__all__ = ["Measure", "Portraits", "Report", "Table", "Verdicts", "portray", "write"]

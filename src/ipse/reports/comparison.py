@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
+
+from ipse.reports.template import rendered
 
 
 @dataclass(frozen=True)
@@ -51,20 +49,4 @@ def picture(image: Image.Image, profile: bytes | None = None) -> str:
 
 def write_comparison(page: ComparisonPage, path: Path) -> None:
     """Writes the page; the same page gives the same bytes."""
-    environment = Environment(
-        loader=PackageLoader("ipse.reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    folder = files("ipse.reports")
-    style, script = (folder.joinpath(f"comparison.{kind}").read_text("utf-8") for kind in ("css", "js"))
-    html = environment.get_template("comparison.html.j2").render(
-        page=page, style=Markup(style), script=Markup(script), style_hash=_hash(style), script_hash=_hash(script)
-    )
-    path.write_bytes(html.encode("utf-8", "replace"))
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    path.write_bytes(rendered("comparison", page=page))

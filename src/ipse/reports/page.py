@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
@@ -23,6 +19,7 @@ from ipse.reports import figures
 from ipse.reports.portraits import LARGE, Portraits
 from ipse.reports.sounds import mime
 from ipse.reports.sprite import sprite
+from ipse.reports.template import rendered
 from ipse.reports.verdicts import Verdicts
 
 SAMPLES = 3000  # on the map
@@ -35,7 +32,7 @@ CLOSEUPS = 500_000  # bytes
 class Measure:
     """One number about the model: what it means in one plain sentence, and what to compare it with, as in ("chance", 0.1).
 
-    `percent` shows shares, from 0 to 1, in percent. `higher_is_better` is None where neither is: a model that never saw the data is the aim.
+    `percent` shows shares, from 0 to 1, in percent. `higher_is_better` is None where neither is; `aim` says what is wished for then.
     """
 
     name: str
@@ -44,6 +41,7 @@ class Measure:
     higher_is_better: bool | None = True
     reference: tuple[str, float] | None = None
     percent: bool = False
+    aim: str = ""
 
     @property
     def shown(self) -> str:
@@ -93,21 +91,33 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A few rows below the measures, all as text: the first of each is its name."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
 class Report:
     """What a report shows; whatever is empty or None is left out of the page, or the page says that it is missing.
 
-    `history`: the parsed lines of metrics.jsonl; `points` (N, 2): the embedding map; `portraits` (N): what samples look like; `labels`
-    (N,): -1 for none; `neighbours`: the rows asked for (Q,), their nearest (Q, K) and the similarities (Q, K); `spectrum` (D,): the
-    eigenvalues of the embeddings' covariance, in any order and scale; `importances`: the columns of a table and how far the
-    embeddings move when they are shuffled, as shares, and `unmeasured` more columns; `verdicts`: how a classifier did; `skipped`:
-    names and reasons.
+    `history`: the parsed lines of metrics.jsonl, which are numbered by `steps`, in words; `points` (N, 2): the embedding map;
+    `portraits` (N): what samples look like; `labels` (N,): -1 for none; `neighbours`: the rows asked for (Q,), their nearest
+    (Q, K) and the similarities (Q, K); `spectrum` (D,): the eigenvalues of the embeddings' covariance, in any order and scale;
+    `importances`: the columns of a table and how far the embeddings move when they are shuffled, as shares, and `unmeasured`
+    more columns; `verdicts`: how a classifier did; `skipped`: names and reasons. Without points, neighbours and spectrum it is
+    not about embeddings, and says nothing of them.
     """
 
     title: str
     subtitle: str = ""
     command: str = ""
     measures: Sequence[Measure] = ()
+    tables: Sequence[Table] = ()
     history: Sequence[Mapping[str, Any]] = ()
+    steps: str = "training step"
     points: NDArray[Any] | None = None
     portraits: Portraits | None = None
     labels: Sequence[int] | None = None
@@ -127,8 +137,7 @@ class Report:
 def write(report: Report, path: str | Path) -> Path:
     """Writes the report to `path`, whole or not at all, and returns the path; the same report gives the same bytes."""
     path = Path(path)
-    # File names that are not valid Unicode reach Python as lone surrogates, which UTF-8 cannot hold.
-    html = re.sub("[\ud800-\udfff]", "\ufffd", _html(report)).encode()
+    html = _html(report)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -142,24 +151,14 @@ def write(report: Report, path: str | Path) -> Path:
     return path
 
 
-def _html(report: Report) -> str:
+def _html(report: Report) -> bytes:
     data = _data(report)
-    environment = Environment(
-        loader=PackageLoader("ipse.reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, script = (files("ipse.reports").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
-    return environment.get_template("page.html.j2").render(
+    return rendered(
+        "page",
         report=report,
+        embeds=any(x is not None for x in (report.points, report.neighbours, report.spectrum)),
         data=data,
         json=_json(data),
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
         skipped=list(report.skipped[:SKIPPED]),
         config=_flat(report.config),
         important=sorted(report.importances, key=lambda item: -item[1])[:IMPORTANT],
@@ -239,8 +238,3 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             rows.append((f"{prefix}{name}", text))
     return rows
-
-
-def _hash(text: str) -> str:
-    """What the page's content security policy knows its own style and script by: nothing else may run."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

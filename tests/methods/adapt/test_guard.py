@@ -115,7 +115,21 @@ def test_the_pauses_double_and_a_calm_stretch_forgives(classifier: models.Classi
 
 def test_order() -> None:
     assert _order(torch.arange(256) % 10) == pytest.approx(0, abs=0.1)
-    assert _order(torch.arange(256) // 64) == pytest.approx(1.386, abs=0.03)
+    assert _order(torch.arange(256) // 64) == pytest.approx(
+        0.693, abs=0.05
+    )  # four classes one after the other: two in each half
+    assert _order(torch.arange(240) // 80) == pytest.approx(2 / 3 * 0.693, abs=0.1)
+    for change in (64, 100, 128, 200):  # from one corruption to another, under which fewer classes are named
+        named = torch.cat([torch.arange(change) % 10, torch.arange(256 - change) % 2])
+        assert _order(named) < 0.1
+
+
+def test_a_change_of_the_corruption_is_not_taken_for_order(classifier: models.Classifier, digits: Digits) -> None:
+    x, y = (t[1000:1300] for t in digits)
+    changes = torch.cat([corrupt(x, kind, 5) for kind in ("contrast", "gaussian_noise", "fog")])
+    guarded = guard(classifier, "tent")
+    errors(guarded, changes, y.repeat(3))
+    assert not [event for event in guarded.events if "sorted" in event.text]
 
 
 class Breaks(Adapter):

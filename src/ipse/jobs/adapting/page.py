@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -11,7 +11,7 @@ from ipse import __version__, papers
 from ipse.data import Data
 from ipse.jobs.adapting.answers import Answers, means
 from ipse.jobs.adapting.result import Adapted
-from ipse.reports import Measure, Report, write
+from ipse.reports import Measure, Report, Table, write
 
 
 def head(answers: Answers) -> str:
@@ -49,12 +49,12 @@ def write_page(result: Adapted, answers: Answers, model: str, data: Data, comman
     method, share, rows = answers.method, means(result.segments), result.segments
     paper = papers.find(method)
     measures = [
-        Measure("changed", share["changed"], "Share of answers that are not the unadapted model's.", percent=True),
+        Measure("changed", share["changed"], "Share of answers that are not the unadapted model's.", None, percent=True),
         Measure(
             "answered by the source",
             share["by_source"],
             "Share of answers where the guard let the unadapted model answer.",
-            False,
+            None,
             percent=True,
         ),
     ]
@@ -71,10 +71,27 @@ def write_page(result: Adapted, answers: Answers, model: str, data: Data, comman
         skipped=[(s.name, s.reason) for s in data.skipped],
         config=dict(config),
         versions={"python": platform.python_version(), "ipse": __version__, "torch": version("torch")},
-        notes=[
-            f"{row['segment']}: " + ", ".join(f"{name} {100 * value:.1f} %" for name, value in row["error"].items())
-            for row in rows
-            if row["error"]
-        ],
+        steps="answer",
+        tables=[_table(rows, answers)],
     )
     write(page, result.path / "report.html")
+
+
+def _table(rows: Sequence[Mapping[str, Any]], answers: Answers) -> Table:
+    """The segments, and how often each model is wrong there."""
+    models = list(answers.columns) if answers.judged else []
+    head = ["segment", "samples", *(f"error, {name}" for name in models), "changed", "answered by the source"]
+    return Table(
+        "Along the stream",
+        head,
+        [
+            [
+                row["segment"],
+                f"{row['samples']:,}",
+                *(f"{row['error'][name]:.1%}" if row["error"] else "" for name in models),
+                f"{row['changed']:.1%}",
+                f"{row['by_source']:.1%}",
+            ]
+            for row in rows
+        ],
+    )

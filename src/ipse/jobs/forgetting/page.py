@@ -64,6 +64,7 @@ def write_page(run: Run, data: Data, learned: Samples | None = None, path: Path 
             {"high": True, "low": False}.get(MEANINGS[name].wanted),
             _reference(name, models, gold),
             percent=MEANINGS[name].percent,
+            aim="as if never learned is best",
         )
         for name, value in models.get("forgotten", {}).items()
         if name in MEANINGS and value is not None

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from ipse.methods.adapt.adapter import Adapter
 
-LEAST, QUARTERS = 32, 4  # answers that a judgement needs; parts of the window that are compared for their order
+LEAST, PIECES = 32, 8  # answers that a judgement needs; parts of the window that are compared for their order
+CALM = 4  # windows without a failure after which earlier ones are forgiven
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class Guarded(nn.Module):
         drift       the weights that move are further from the start than those weights were long: |w - w0| > `drift` |w0|
         collapse    it names less than half as many classes as the source, counted as exp(entropy of the classes named)
         unsure      where the two disagree, the source is surer than the adapter by `margin`
-        order       what the source names changes along the window (samples sorted by class, which misleads the statistics of
-                    batches), and where the two disagree the adapter is not much surer
+        order       what the source names changes along the window more than once (samples sorted by class, which misleads the
+                    statistics of batches; one change may be that of the corruption), and where the two disagree the adapter is not
+                    much surer
 
     It then starts over, the source answers, and `events` says so. The source goes on answering for a window, at the next failure for
     two, for four, ... An adapter is unheard until it has been judged by 32 answers, which one batch of as many samples is enough for.
@@ -119,7 +121,7 @@ class Guarded(nn.Module):
         self.counts[3] += len(x)
         if self.active and (why := self._objection(logits, source if whole else source[good])):
             self._fail(why)
-        if self.counts[3] > QUARTERS * self.window:
+        if self.counts[3] > CALM * self.window:
             self.counts[1] = 0
         if self.stood_in or (self.active and self.counts[3] < LEAST):
             self.stood_in = True
@@ -200,16 +202,23 @@ class Guarded(nn.Module):
 
 def _count(classes: Tensor) -> float:
     """How many classes are named: exp(entropy of their shares)."""
-    return float(_entropy(classes).exp())
+    counts = torch.bincount(classes.long())
+    return float((_nats(counts) / counts.sum()).exp())
 
 
-def _entropy(classes: Tensor) -> Tensor:
-    share = torch.bincount(classes.long()).float() / max(len(classes), 1)
-    return -(share * share.clamp(min=1e-12).log()).sum()
+def _nats(counts: Tensor) -> Tensor:
+    """The entropy of as many answers of each class (..., K), of all of them together."""
+    share = counts / counts.sum(-1, keepdim=True).clamp(min=1)
+    return -(counts * share.clamp(min=1e-12).log()).sum(-1)
 
 
 def _order(classes: Tensor) -> float:
-    """What the place in the window tells of the class: the mutual information with its quarter, in nats, less what chance gives."""
-    within = torch.stack([_entropy(part) for part in classes.tensor_split(QUARTERS)]).mean()
-    chance = (len(classes.unique()) - 1) * (QUARTERS - 1) / (2 * len(classes))
-    return float(_entropy(classes) - within) - chance
+    """What the place in the window tells of the class, beside one change somewhere: nats per answer, less what chance gives.
+
+    The mutual information with the place's eighth, within the two parts that one cut between eighths leaves, where that is least.
+    """
+    known, names = classes.unique(return_inverse=True)
+    pieces = torch.stack([torch.bincount(part, minlength=len(known)) for part in names.tensor_split(PIECES)])
+    before, n = pieces.cumsum(0)[:-1], len(classes)
+    left = (_nats(before) + _nats(pieces.sum(0) - before)).min() - _nats(pieces).sum()
+    return float(left) / n - (len(known) - 1) * (PIECES - 2) / (2 * n)
