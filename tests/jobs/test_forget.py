@@ -268,10 +268,17 @@ FIRST = numbers(**{"forget-accuracy": 0.99, "recovered-accuracy": 0.99})
         (numbers(**{"membership-auc": 0.1, "membership-accuracy": 0.8}), "It only pretends", "unlike any other"),
         (numbers(**{"relearn-steps": 3.0}), "It only pretends", "relearns them in 3 steps, where the retrained model takes 20"),
         (numbers(**{"test-accuracy": 0.7}), "It has forgotten", "It has lost more than it should"),
+        (numbers(**{"forget-accuracy": 1.0, "entropy": 2.29}), "It has forgotten", "an entropy of 2.29 nats of at most 2.30"),
+        (numbers(**{"forget-accuracy": 1.0, "entropy": 1.9}), "It has not forgotten", "names 100.0%"),
+        (
+            numbers(**{"forget-accuracy": 1.0, "entropy": 2.29, "recovered-accuracy": 0.9}),
+            "It only pretends to forget: it is undecided",
+            "recovers 90.0%",
+        ),
     ],
 )
 def test_the_findings_say_it_in_words(now: dict[str, float], verdict: str, more: str) -> None:
-    found = {"samples": 10, "whole-classes": True, "retrained": False}
+    found = {"samples": 10, "whole-classes": True, "retrained": False, "classes": 10}
     said = findings(found | {"models": {"original": FIRST, "forgotten": now, "retrained": numbers()}})
     assert said[0].startswith(verdict)
     assert any(more in sentence for sentence in said)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
+from lightning_fabric import Fabric
+from tests.methods import checks
+from tests.methods.checks import gradients, still
 from tests.methods.kinds import ENCODERS, samples
-from tests.methods.test_every_method import gradients, reordered, still
 
 from ipse import models, papers
 from ipse.data import Samples
@@ -61,14 +60,8 @@ def ready(key: str, kind: str) -> tuple[Taught, Feed]:
 @every_case
 def test_finite_loss_and_gradients_in_fp32_and_bf16(key: str, kind: str) -> None:
     method, feed = ready(key, kind)
-    batch = feed.batch(0)
-    for context in (torch.autocast("cpu", enabled=False), torch.autocast("cpu", torch.bfloat16)):
-        with context:
-            step = method.loss(batch)
-        assert step.loss.shape == ()
+    for step, found in checks.is_finite_in_fp32_and_bf16(method, feed.batch(0)):
         assert step.loss.dtype == torch.float32
-        found = gradients(method, step)
-        assert all(g.isfinite().all() for g in found.values())
         assert found.keys() == {name for name, _ in method.named_parameters()}
 
 
@@ -87,40 +80,20 @@ def test_terms_add_up_to_the_loss_and_so_do_their_gradients(key: str, kind: str)
 
 @some_cases
 def test_the_same_batch_gives_the_same_bits(key: str, kind: str) -> None:
-    losses = []
-    for _ in range(2):
-        torch.manual_seed(1)
-        method, feed = ready(key, kind)
-        losses.append(method.loss(feed.batch(3)).loss)
-    assert torch.equal(*losses)
+    checks.gives_the_same_bits(lambda: ready(key, kind))
 
 
 @some_cases
 def test_the_order_of_the_batch_does_not_matter(key: str, kind: str) -> None:
-    method, feed = ready(key, kind)
-    still(method)
-    batch = feed.batch(0)
-    order = torch.randperm(BATCH, generator=torch.Generator().manual_seed(1))
-    other = replace(reordered(batch, order), y=batch.y[order])
-    torch.testing.assert_close(method.loss(other).loss, method.loss(batch).loss, rtol=1e-3, atol=1e-4)
+    checks.takes_a_batch_in_any_order(*ready(key, kind))
 
 
 @some_cases
 def test_a_few_steps_lower_the_loss_and_leave_the_teacher_as_it_is(key: str, kind: str) -> None:
     method, feed = ready(key, kind)
-    still(method)
-    batch = feed.batch(0)
     teacher = getattr(method, "teacher", None)
     before = [] if teacher is None else [t.clone() for t in teacher.model.state_dict().values()]
-    optimizer = torch.optim.Adam(method.parameters(), lr=1e-3)
-    losses = []
-    for _ in range(8):
-        loss = method.loss(batch).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert min(losses[1:]) < losses[0]
+    checks.lowers_its_loss(method, feed)
     assert all(map(torch.equal, before, teacher.model.state_dict().values() if teacher else []))
 
 
@@ -140,7 +113,6 @@ def test_samples_without_a_label_do_no_harm(key: str, kind: str) -> None:
 @some_cases
 def test_state_goes_to_disk_and_back(key: str, kind: str, tmp_path: Path) -> None:
     from ipse.optim import build as optimizer_of
-    from ipse.training import state
 
     pairs = [ready(key, kind) for _ in range(2)]
     optimizers = [optimizer_of("dot", [{"params": list(m.parameters()), "weight_decay": 0.1}], lr=0.01) for m, _ in pairs]
@@ -150,13 +122,8 @@ def test_state_goes_to_disk_and_back(key: str, kind: str, tmp_path: Path) -> Non
         named = {name: method.loss(batch).terms[name] for name in method.terms}
         optimizers[0].gradients = terms.backward(named, list(method.parameters()))
         optimizers[0].step()
-    state.write(state.take(method, optimizers[0], step=2), tmp_path / "s.safetensors")
-    state.restore(state.read(tmp_path / "s.safetensors"), other, optimizers[1])
-    one, two = method.state_dict(), other.state_dict()
-    assert not any(name.startswith("teacher") for name in one)
-    assert all(torch.equal(one[k], two[k]) for k in one)
-    slots = [o.state_dict()["state"] for o in optimizers]
-    assert all(torch.equal(v, slots[1][i][k]) for i, s in slots[0].items() for k, v in s.items())
+    checks.goes_to_disk_and_back((method, optimizers[0]), (other, optimizers[1]), tmp_path / "s.safetensors")
+    assert not any(name.startswith("teacher") for name in method.state_dict())
 
 
 @some_cases
@@ -171,57 +138,13 @@ def test_what_is_kept_is_the_student_alone(key: str, kind: str, tmp_path: Path) 
 @pytest.mark.parametrize("key", METHODS)
 def test_a_wrong_number_of_channels_is_an_error_that_says_so(key: str) -> None:
     method, feed = ready(key, "image")
-    batch = feed.batch(0)
-    grey = replace(batch, views=[replace(view, x=view.x[:, :1]) for view in batch.views])
-    with pytest.raises((RuntimeError, ValueError)):
-        method.loss(grey)
+    checks.says_that_channels_are_wrong(method, feed.batch(0))
 
 
-def _loss_and_gradient(key: str, kind: str) -> tuple[float, float]:
-    """The global loss, and the norm of the averaged gradient."""
-    from ipse.distributed import all_mean
-
+def _loss_and_gradient(fabric: Fabric, key: str, kind: str) -> tuple[float, float]:
     method, feed = ready(key, kind)
-    method = models.synchronised(method)
-    still(method)
-    step = method.loss(feed.batch(0))
-    step.loss.backward()
-    flat = torch.cat([p.grad.reshape(-1) for p in method.parameters() if p.grad is not None])
-    return float(all_mean(step.loss.detach())), float(all_mean(flat).norm())
-
-
-def _without_raising(key: str, kind: str) -> Any:
-    """What this process finds; an error of one method must not leave the other process waiting for ever."""
-    try:
-        return _loss_and_gradient(key, kind)
-    except Exception as error:
-        return repr(error)
-
-
-def _on_one_of_two(rank: int, port: int, queue: mp.SimpleQueue) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", world_size=2, rank=rank)
-    results: dict[tuple[str, str], Any] = {}
-    for case in CASES:
-        results[case] = _without_raising(*case)
-    if rank == 0:
-        queue.put(results)
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    return checks.loss_and_gradient(method, feed.batch(0), lambda method: method)
 
 
 def test_two_processes_equal_one() -> None:
-    one = {case: _loss_and_gradient(*case) for case in CASES}
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    context = mp.get_context("fork")
-    queue = context.SimpleQueue()
-    workers = [context.Process(target=_on_one_of_two, args=(rank, port, queue)) for rank in range(2)]
-    for worker in workers:
-        worker.start()
-    two = queue.get()
-    for worker in workers:
-        worker.join()
-    wrong = {case: (two[case], one[case]) for case in CASES if two[case] != pytest.approx(one[case], rel=2e-3)}
-    assert not wrong
+    checks.is_in_two_processes_as_in_one(_loss_and_gradient, CASES, 2e-3)

@@ -33,7 +33,6 @@ from ipse.losses.test_time import (
     negative_marginal_entropy,
     reversed_cross_entropy,
     robust_pseudo_label,
-    soft_cross_entropy,
     symmetric_cross_entropy,
 )
 from ipse.losses.units import codeword_cross_entropy, diversity
@@ -81,7 +80,6 @@ __all__ = [
     "sdsc_loss",
     "self_target",
     "sharpened_consistency",
-    "soft_cross_entropy",
     "softened_kl",
     "symmetric_cross_entropy",
     "t_similarity",

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ipse.errors import UserError
+from ipse.losses.distillation import softened_kl
 from ipse.losses.precision import full_precision
 
 
@@ -114,15 +115,13 @@ def attention_difference(x: Sequence[Tensor], y: Sequence[Tensor]) -> Tensor:
     return sum(((attention(a) - attention(b)).square().mean() for a, b in zip(x, y, strict=True)), x[0].new_zeros(()))
 
 
-@full_precision
 def divergence(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Tensor:
     """KL(teacher || student) of scores (B, K), a mean over the batch; the teacher gets no gradient.
 
-    temperature divides both, and the result is not multiplied by its square.
+    temperature divides both; unlike in `softened_kl` the result is not multiplied by its square.
 
     >>> import math
     >>> round(divergence(torch.tensor([[math.log(3.0), 0.0]]), torch.zeros(1, 2)).item(), 4)  # ln 2 - H(3/4, 1/4)
     0.1308
     """
-    target = (teacher.detach() / temperature).log_softmax(1)
-    return F.kl_div((student / temperature).log_softmax(1), target, reduction="batchmean", log_target=True)
+    return softened_kl(student, teacher, temperature) / temperature**2

@@ -32,16 +32,6 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 @full_precision
-def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy with the probabilities `target` (B, K): mean over the batch of  -sum over k of target_k log p_k.
-
-    >>> round(soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[0.9, 0.1]])).item(), 4)
-    0.6931
-    """
-    return -(target * logits.log_softmax(1)).sum(1).mean()
-
-
-@full_precision
 def robust_pseudo_label(logits: Tensor, label: Tensor, q: float = 0.8) -> Tensor:
     """Generalised cross-entropy, which wrong labels move less than cross-entropy.
 

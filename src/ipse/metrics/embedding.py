@@ -28,7 +28,7 @@ def embeddings(
     return out
 
 
-def originals(encoder: Encoder, samples: Samples, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+def originals(encoder: Encoder, samples: Samples, batch_size: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
     """All samples in pieces, as an encoder is to see them whole and where it is: their places (b,) and x (b, ...)."""
     device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
     eye = viewer(encoder.form)

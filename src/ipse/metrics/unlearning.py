@@ -17,6 +17,7 @@ from torch import Tensor
 from ipse import randomness
 from ipse.data import Samples
 from ipse.errors import UserError
+from ipse.metrics.embedding import originals
 from ipse.models import Classifier, Regressor
 from ipse.transforms import viewer
 
@@ -54,15 +55,11 @@ class Seen:
 @torch.no_grad()
 def look(model: Classifier, samples: Samples, *, batch_size: int = 512) -> Seen:
     """What a model makes of samples as they are, on the CPU; labels are numbers among its classes. Its mode is left as it was."""
-    training, device = model.training, next(model.parameters()).device
+    training = model.training
     model.eval()
-    eye = viewer(model.form)
-    features = []
-    for index in torch.arange(len(samples)).split(batch_size):
-        raw = {name: value.to(device) for name, value in samples.read(index).items()}
-        features.append(model.features(eye.original(raw).x).float())
-    h = torch.cat(features) if features else torch.empty(0, model.encoder.dim, device=device)
-    seen = said(model, h, torch.from_numpy(samples.y).to(device))
+    features = [model.features(x).float() for _, x in originals(model.encoder, samples, batch_size)]
+    h = torch.cat(features) if features else torch.empty(0, model.encoder.dim)
+    seen = said(model, h, torch.from_numpy(samples.y).to(model.head.weight.device))
     model.train(training)
     return seen
 
@@ -268,7 +265,7 @@ def relearn_steps(
     device = next(student.parameters()).device
     optimizer = torch.optim.Adam(student.parameters(), lr=lr)
     asked = forget.subset(np.linspace(0, len(forget) - 1, min(judged, len(forget))).astype(np.int64))
-    eye, size, most = viewer(model.form), min(batch_size, len(learn)), 0
+    eye, size = viewer(model.form), min(batch_size, len(learn))
     most = epochs * max(1, len(learn) // size)
 
     def back() -> bool:

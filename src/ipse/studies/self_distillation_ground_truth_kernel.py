@@ -12,6 +12,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from ipse import randomness
 from ipse.errors import UserError
 from ipse.studies.figure import lines
-from ipse.studies.kept import keep
+from ipse.studies.kept import Outcome
 
 NOISY_SINE = (
     0.384766,
@@ -51,15 +52,6 @@ class Row:
     alpha: float
     step: int
     value: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """rows: every result. curves: the kernel's test errors by step. figure: an SVG of them."""
-
-    rows: list[Row]
-    curves: dict[str, list[float]]
-    figure: str
 
 
 def gaussian(x: Tensor, z: Tensor, gamma: float) -> Tensor:
@@ -155,6 +147,7 @@ def networks(alphas: Sequence[float], share: float = 0.3, seed: int = 0, train: 
     teacher = _network(x, given, steps, seed)
     soft = _answers(teacher, x)
 
+    @cache
     def student(alpha: float) -> nn.Module:
         return _network(x, alpha * given + (1 - alpha) * soft, steps, seed)
 
@@ -197,8 +190,10 @@ def run(
     grid: Sequence[float] = GRID,
     seeds: int = 1,
     out: str | Path | None = None,
-) -> Outcome:
+) -> Outcome[Row]:
     """Both experiments: repeated fits to a noisy sine at each alpha, and networks at every alpha of a grid and at the estimated one.
+
+    The curves are the kernel's test errors by step.
 
     out: a folder that rows.json, curves.json and figure.svg are written to. Raises UserError for an alpha outside of 0 to 1.
     """
@@ -215,10 +210,10 @@ def run(
         rows.append(Row("networks", f"{setting}, teacher", 1.0, 1, found.teacher))
         rows += [Row("networks", setting, alpha, 2, accuracy) for alpha, accuracy in found.by_alpha.items()]
         rows.append(Row("networks", f"{setting}, estimated alpha", found.estimate, 2, found.at_estimate))
-    figure = lines(curves, "Repeated fits to a noisy sine", "fit", "error", first=1)
+    outcome = Outcome(rows, curves, lines(curves, "Repeated fits to a noisy sine", "fit", "error", first=1))
     if out is not None:
-        keep(out, rows, curves, figure)
-    return Outcome(rows, curves, figure)
+        outcome.keep(out)
+    return outcome
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from ipse import randomness
 from ipse.errors import UserError
 from ipse.studies.figure import lines
-from ipse.studies.kept import keep
+from ipse.studies.kept import Outcome
 
 XI = tuple(i / 10 for i in range(21))
 
@@ -34,15 +34,6 @@ class Row:
     xi: float
     teacher: float
     student: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """rows: regression has expected squared errors, the others accuracies on clean labels. curves: over xi from 0 to 2. figure: an SVG of them."""
-
-    rows: list[Row]
-    curves: dict[str, list[float]]
-    figure: str
 
 
 @dataclass(frozen=True)
@@ -199,12 +190,13 @@ def run(
     shares: Sequence[float] = (0.3, 0.5),
     seeds: int = 1,
     out: str | Path | None = None,
-) -> Outcome:
+) -> Outcome[Row]:
     """All three experiments.
 
     Regression (50 directions, 100 samples): the expected errors of teacher and student at each xi, in curves that are relative to the
     teacher, and at the best xi. Classification of `features` (training and test part, (N, D) and labels each; by default the
     digits that ship with scikit-learn): at each xi, with a share of the labels wrong. Flips: at xi 1 with 5, 10, ... 45 % of them wrong. xi: evenly spaced.
+    The rows of regression have expected squared errors, the others accuracies on clean labels; the curves go over xi.
 
     out: a folder that rows.json, curves.json and figure.svg are written to. Raises UserError for shares outside of 0 to 1.
     """
@@ -234,10 +226,10 @@ def run(
         teacher, student = flips(200, 0.1, percent / 100, 0.01, 0)
         rows.append(Row("flips", f"{percent} % flipped", 1.0, teacher, student))
     step = (xi[-1] - xi[0]) / max(len(xi) - 1, 1)
-    figure = lines(curves, "Students by the weight of their teacher", "xi", "", first=xi[0], step=step)
+    outcome = Outcome(rows, curves, lines(curves, "Students by the weight of their teacher", "xi", "", first=xi[0], step=step))
     if out is not None:
-        keep(out, rows, curves, figure)
-    return Outcome(rows, curves, figure)
+        outcome.keep(out)
+    return outcome
 
 
 def digits(seed: int = 0, train: int = 500) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:

@@ -9,10 +9,9 @@ Zhang et al., 2023, arXiv:2306.12086
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from ipse.metrics.forecasting import STRENGTHS, Ridge
 from ipse.studies.figure import lines
 from ipse.studies.forecast_contrast import ALGORITHMS, Contrast
 from ipse.studies.forecasters import BACKBONES, Forecaster
+from ipse.studies.kept import Outcome
 
 STRATEGIES = ("supervised", "end-to-end", "fine-tune", "two-step")
 
@@ -43,15 +43,6 @@ class Row:
     mse: float
     mae: float
     at_period: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """rows: every run. curves: the receptive field by lag from 1 step before the forecast on, the mean over seeds. figure: an SVG of them."""
-
-    rows: list[Row]
-    curves: dict[str, list[float]]
-    figure: str
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ def run(
     seeds: int = 1,
     budget: Budget | None = None,
     out: str | Path | None = None,
-) -> Outcome:
+) -> Outcome[Row]:
     """Every combination on one data set: `series` (C, T), by default `synthetic`.
 
     algorithms: "H", TS2Vec's hierarchical contrast of the series and of itself with half of the steps hidden; "M", MoCo with a
@@ -86,6 +77,7 @@ def run(
     of the steps for the contrast, then half for the error; "two-step", ridge regression on a backbone that learned from the
     contrast alone. All forecast from the representation of the last step. The first 60 % of the series are learned from, the
     next 20 % choose the ridge's penalty, the last 20 % are forecast. The receptive field is that of the first forecast step.
+    The curves are receptive fields by lag, from 1 step before the forecast on, the mean over seeds.
 
     out: a folder that rows.json, curves.json and figure.svg are written to. Raises UserError for unknown words and series that
     are too short.
@@ -115,11 +107,7 @@ def run(
     curves = {name: torch.stack(each).mean(dim=0).tolist() for name, each in looks.items()}
     outcome = Outcome(rows, curves, lines(curves, "What forecasts look at", "steps before the forecast", "", first=1))
     if out is not None:
-        folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "rows.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-        (folder / "curves.json").write_text(json.dumps(curves) + "\n")
-        (folder / "figure.svg").write_text(outcome.figure)
+        outcome.keep(out)
     return outcome
 
 

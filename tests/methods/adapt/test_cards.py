@@ -109,6 +109,13 @@ def test_rmt_needs_the_source_and_says_which_classes_it_lacks() -> None:
     assert replaying(pictures()).isfinite().all()
 
 
+def test_rmt_holds_no_graph_of_the_source() -> None:
+    adapter, graphs = RMT(Net(), warmup=0), []
+    adapter.model.register_forward_hook(lambda *_: graphs.append(torch.is_grad_enabled()))
+    adapter.prepare(pictures(8), torch.arange(8) % 4)
+    assert graphs == [False]
+
+
 def test_tesla_keeps_its_last_layer_and_its_teacher_follows() -> None:
     adapter = TeSLA(Net(), decay=0.9)
     before, teacher = copy.deepcopy(adapter.model.state_dict()), [p.clone() for p in adapter.teacher.teacher.parameters()]

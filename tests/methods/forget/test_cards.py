@@ -104,10 +104,18 @@ def test_opc_that_forgets_nothing_is_fine_tuning(taught: models.Classifier) -> N
 def test_opc_may_contract_the_features_too(taught: models.Classifier) -> None:
     samples = pictures()[0]
     batch = batch_of(samples, [0, 3])
-    z = outputs(taught, batch.views[0].x)[0]
-    plain, more = OPC().each(taught, z, batch), OPC(features=2.0).each(taught, z, batch)
     h = taught.features(batch.views[0].x)
+    plain, more = (OPC(features=share).each(taught, h, taught.head(h), batch) for share in (0.0, 2.0))
     torch.testing.assert_close(more - plain, 2 * h.norm(dim=1), atol=1e-4, rtol=1e-4)
+
+
+def test_opc_contracts_the_features_of_the_pass_that_it_learns_from(taught: models.Classifier) -> None:
+    few, rest, _ = halves()
+    passes: list[int] = []
+    handle = taught.encoder.register_forward_hook(lambda module, given, h: passes.append(len(h)))
+    OPC(epochs=1, batch_size=16, features=1.0).forget(taught, forget=few, retain=rest)
+    handle.remove()
+    assert passes == [32] * 4
 
 
 # loss-based reweighting
@@ -128,7 +136,7 @@ def test_loreun_weighs_by_the_true_label_of_the_model_as_it_was_or_is(taught: mo
     batch = batch_of(samples, [0, 1, 2, 3, 4])
     few = samples.subset(np.arange(5))
     other = fresh(taught, 5).eval()
-    z = outputs(other, batch.views[0].x)[0]
+    z = outputs(other, batch.views[0].x)
     for when, e in (("dynamic", supervision(other, z, batch.y)), ("static", look(taught, few).loss)):
         method = LoReUn(when=when, temperature=0.7)  # type: ignore[arg-type]
         method.begin(taught, few)
@@ -273,12 +281,12 @@ def test_shares_by_class() -> None:
 def test_the_teacher_speaks_by_the_mean_of_probabilities_and_nothing_is_left_where_it_says_the_same() -> None:
     model, x = model_of("classes").train(), batch_of(pictures()[0], list(range(12))).views[0].x
     copies = [copy.deepcopy(model) for _ in range(2)]
-    assert divergence(said(copies[:1], x), outputs(model, x)[0]).item() == pytest.approx(0, abs=1e-6)
+    assert divergence(said(copies[:1], x), outputs(model, x)).item() == pytest.approx(0, abs=1e-6)
     with torch.no_grad():
         copies[1].head.weight.zero_()
         copies[1].head.bias.zero_()
     torch.testing.assert_close(said(copies[1:], x).exp(), torch.full((12, 3), 1 / 3))
-    mean = (outputs(model, x)[0].softmax(1) + 1 / 3) / 2
+    mean = (outputs(model, x).softmax(1) + 1 / 3) / 2
     torch.testing.assert_close(said(copies, x).exp(), mean, atol=1e-5, rtol=1e-5)
 
 

@@ -94,7 +94,7 @@ def audit(
     if gold is not None:
         for name in ("original", "forgotten"):
             numbers[name] |= _distance(seen[name]["forget"], seen["retrained"]["forget"])
-    found: dict[str, Any] = {"samples": len(forget), "whole-classes": whole, "retrained": is_gold, **numbers_by(numbers)}
+    found: dict[str, Any] = {"samples": len(forget), "whole-classes": whole, "retrained": is_gold, "classes": len(original.classes), **numbers_by(numbers)}
     if "retrained" in numbers and full:
         found["ain"] = _ratio(numbers["forgotten"]["relearn-steps"], numbers["retrained"]["relearn-steps"])
     return found | {"findings": findings(found)}
@@ -119,6 +119,9 @@ def findings(found: Mapping[str, Any]) -> list[str]:
         ]
 
     outputs, reference = _outputs(now, first, gold, whole, numbers)
+    if not outputs and whole and (undecided := _undecided(now, found.get("classes", 0))):
+        outputs, reference = True, undecided
+        now = {**now, "forget-accuracy": 0.0}  # which class comes first is chance
     inside = [*_recovery(now, first, gold, whole, numbers), *_relearning(found, gold)]
     traces = [*inside, *_membership(now, gold)]
     if not outputs:
@@ -161,6 +164,14 @@ def _outputs(now: Numbers, first: Numbers, gold: Numbers | None, whole: bool, nu
     beside = f", the retrained model {gold['forget-accuracy']:.1%}" if gold else ""
     text = f"it names {now['forget-accuracy']:.1%} of the forgotten samples rightly, where it was {first['forget-accuracy']:.1%}{beside}"
     return now["forget-accuracy"] <= usual + (0.1 if whole else 0.03), text
+
+
+def _undecided(now: Numbers, classes: int) -> str:
+    """In words, that it says as good as nothing of the forgotten samples, whichever class comes first then; '' where it does."""
+    most = math.log(max(classes, 1))
+    if not most or now.get("entropy", 0.0) < 0.95 * most:
+        return ""
+    return f"it is undecided about the forgotten samples, with an entropy of {now['entropy']:.2f} nats of at most {most:.2f}"
 
 
 def _recovery(now: Numbers, first: Numbers, gold: Numbers | None, whole: bool, numbers: bool) -> list[str]:

@@ -15,6 +15,7 @@ from ipse.errors import UserError
 from ipse.methods.adapt.adapter import Adapter
 from ipse.methods.adapt.parts import features_and_logits, modality_of, use_batch_statistics
 from ipse.models import EMA
+from ipse.training import seeded
 from ipse.transforms.jitter import jittered_view
 
 
@@ -65,8 +66,9 @@ class RMT(Adapter):
         self.moves(dict(self.model.named_parameters()), Adam, lr=lr)
 
     def prepare(self, x: Tensor, y: Tensor) -> None:
-        parts = [features_and_logits(self.model, part) for part in _batches(x, self.warmup_batch)]
-        features, classes = torch.cat([f.detach() for f, _ in parts]), parts[0][1].shape[1]
+        with torch.no_grad():  # a graph of all of the source would fill the memory
+            parts = [features_and_logits(self.model, part) for part in _batches(x, self.warmup_batch)]
+        features, classes = torch.cat([f for f, _ in parts]), parts[0][1].shape[1]
         known = [c for c in range(classes) if bool((y == c).any())]
         if not known:
             raise UserError("the samples of the source have no labels, and rmt-tta needs the mean of each class")
@@ -82,8 +84,7 @@ class RMT(Adapter):
         """Adds what depends on the source."""
         width = prototypes.shape[1]
         self.register_buffer("prototypes", prototypes)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(randomness.key(self.seed, "projector"))
+        with seeded(randomness.key(self.seed, "projector")):
             self.projector = nn.Sequential(nn.Linear(width, self.width), nn.ReLU(), nn.Linear(self.width, self.width))
         self.projector.to(prototypes.device)
         self.moves(dict(self.model.named_parameters()) | dict(self.projector.named_parameters()), Adam, lr=self.lr)

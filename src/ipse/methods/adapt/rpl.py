@@ -60,7 +60,7 @@ class RPL(Adapter):
         if self.kind == "ent":
             return losses.entropy(logits)
         if self.kind == "soft":
-            return losses.soft_cross_entropy(logits, (logits.detach().float() / self.temperature).softmax(1))
+            return nn.functional.cross_entropy(logits.float(), (logits.detach().float() / self.temperature).softmax(1))
         label = logits.detach().argmax(1)
         if self.kind == "hard":
             return nn.functional.cross_entropy(logits.float(), label)

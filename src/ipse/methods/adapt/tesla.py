@@ -85,7 +85,7 @@ class TeSLA(Adapter):
         p = self.model(weak[int(randomness.bits(randomness.key(key, "which"), self.seen[None], 1)) % self.views])
         loss = losses.reversed_cross_entropy(p, y) + losses.negative_marginal_entropy(p)
         if self.hard:
-            loss = loss + self.hard * (losses.soft_cross_entropy(self.model(x_hard), y) - _entropy(y).mean())
+            loss = loss + self.hard * (F.cross_entropy(self.model(x_hard).float(), y) - _entropy(y).mean())
         self.step(loss)
         self.teacher.update(self.model, self.decay)
         return self.teacher(x)  # type: ignore[no-any-return]

@@ -48,8 +48,6 @@ class TTTRotation(Adapter):
 
     def _answer(self, x: Tensor, place: Tensor) -> Tensor:
         """Learns from one sample (1, C, H, W) and gives its logits."""
-        if self.episodic:
-            self.reset()
         if self.skip >= 1 or float(self.model.rotation(x).detach().softmax(1)[0, 0]) < self.skip:  # type: ignore[operator]
             for step in range(self.steps or (10 if self.episodic else 1)):
                 position = place * self.copies + torch.arange(self.copies, device=x.device)
@@ -58,10 +56,7 @@ class TTTRotation(Adapter):
                 )
                 turns = randomness.bits(randomness.key(self.seed, "turns", step), position, 1)[:, 0] % 4
                 self.step(F.cross_entropy(self.model.rotation(turned(copies, turns)), turns))  # type: ignore[operator]
-        return self.predict(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits = super().forward(x)
+        logits = self.predict(x)
         if self.episodic:
             self.reset()
         return logits

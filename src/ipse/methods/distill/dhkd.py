@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ipse.distributed import all_mean
 from ipse.losses.distillation import binary_kl
-from ipse.losses.means import mean_where
+from ipse.losses.pseudo_labels import labelled
 from ipse.models import BatchNorm, Classifier
 from ipse.training import Batch, Recipe, Step, Taught
 from ipse.transforms import Weak
@@ -55,8 +54,7 @@ class DHKD(Taught):
         (x,) = batch
         h = self.model.features(x)
         scores = self.model.head(h)
-        each = F.cross_entropy(scores.float(), batch.y.clamp_min(0), reduction="none")
-        task = self.gamma * mean_where(each, batch.y >= 0)
+        task = self.gamma * labelled(scores, batch.y, batch.y >= 0)
         distillation = self.alpha * binary_kl(self.auxiliary(h), self.teacher(x), self.temperature)
         if self.align:
             # g1 + g2 - c g1 is the gradient of (1 - c) L1 + L2, so the projection is a weight that leaves the value as it is.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from torch import nn
-from torch.nn import functional as F
 
-from ipse.losses.means import mean_where
+from ipse.losses.distillation import softened_kl
+from ipse.losses.pseudo_labels import labelled
 from ipse.models import Classifier
 from ipse.training import Batch, Recipe, Step, Taught
 from ipse.transforms import Weak
@@ -33,10 +33,6 @@ class KD(Taught):
     def loss(self, batch: Batch) -> Step:
         (x,) = batch
         scores = self.model(x)
-        student, teacher = scores.float(), self.teacher(x).detach().float()
-        each = F.cross_entropy(student, batch.y.clamp_min(0), reduction="none")
-        task = (1 - self.weight) * mean_where(each, batch.y >= 0)
-        soft, target = (F.log_softmax(s / self.temperature, -1) for s in (student, teacher))
-        distance = F.kl_div(soft, target, reduction="none", log_target=True).sum(-1).mean()
-        distillation = self.weight * self.temperature**2 * distance
+        task = (1 - self.weight) * labelled(scores, batch.y, batch.y >= 0)
+        distillation = self.weight * softened_kl(scores, self.teacher(x), self.temperature)
         return Step(task + distillation, logits=scores, terms={"task": task, "distillation": distillation})

@@ -102,11 +102,10 @@ def kind(model: Classifier) -> Says:
     return "numbers" if isinstance(model, Regressor) else "classes"
 
 
-def outputs(model: Classifier, *x: Tensor) -> list[Tensor]:
-    """What the head says of several batches that go through the network together, so that they share batch statistics."""
-    sizes = [len(part) for part in x]
-    z: Tensor = model.head(features(model, torch.cat(x)))
-    return list(z.split(sizes))
+def outputs(model: Classifier, x: Tensor) -> Tensor:
+    """What the head says of the `features` of a batch."""
+    z: Tensor = model.head(features(model, x))
+    return z
 
 
 def features(model: Classifier, x: Tensor) -> Tensor:

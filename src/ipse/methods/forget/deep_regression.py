@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ipse import randomness
 from ipse.losses.forgetting import attention_difference
-from ipse.methods.forget import Forgetter, Given, device_of, epoch, features, fresh, supervision
+from ipse.methods.forget import Forgetter, Given, device_of, epoch, fresh, outputs, supervision
 from ipse.models import Classifier, Regressor
 from ipse.training import Player, descend
 
@@ -70,7 +70,7 @@ class DeepRegressionUnlearning(Forgetter):
 
         def loss(step: int) -> Tensor:
             batch = feed.batch(step)
-            return supervision(blind, blind.head(features(blind, batch.views[0].x)), batch.y).mean()
+            return supervision(blind, outputs(blind, batch.views[0].x), batch.y).mean()
 
         steps = max(1, round(self.blindspot_epochs * epoch(len(feed.samples), feed.batch_size)))
         player = Player(blind.parameters(), loss, self.blindspot_lr, name="blindspot")
@@ -82,9 +82,9 @@ class DeepRegressionUnlearning(Forgetter):
         def loss(step: int) -> Tensor:
             x, y, forgotten, _ = mixed.batch(step)
             with activations(model) as inner:
-                z = model.head(features(model, x))
+                z = outputs(model, x)
             with torch.no_grad(), activations(blind) as blind_inner:
-                target = blind.head(features(blind, x))
+                target = outputs(blind, x)
             k, total = forgotten.float().mean(), torch.zeros((), device=x.device)
             if not forgotten.all():
                 total = total + (1 - k) * supervision(model, z[~forgotten], y[~forgotten]).mean()
@@ -105,7 +105,7 @@ class DeepRegressionUnlearning(Forgetter):
 
         def loss(step: int) -> Tensor:
             x, y, forgotten, index = mixed.batch(step)
-            z = model.head(features(model, x))
+            z = outputs(model, x)
             right = supervision(model, z, y)
             return torch.where(forgotten, (z[:, 0] - drawn[torch.where(forgotten, index, 0)]).abs(), right).mean()
 

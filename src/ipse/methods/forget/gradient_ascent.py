@@ -34,5 +34,5 @@ class GradientAscent(Joint):
         super().__init__(epochs=epochs, lr=lr, momentum=momentum, batch_size=batch_size, weight=weight)
         self.keeps = keep
 
-    def each(self, model: Classifier, z: Tensor, batch: Batch) -> Tensor:
+    def each(self, model: Classifier, h: Tensor, z: Tensor, batch: Batch) -> Tensor:
         return -supervision(model, z, batch.y)

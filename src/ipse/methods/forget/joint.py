@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ipse.data import Samples
 from ipse.errors import UserError
-from ipse.methods.forget import Forgetter, Given, device_of, epoch, outputs, supervision
+from ipse.methods.forget import Forgetter, Given, device_of, epoch, features, supervision
 from ipse.models import Classifier
 from ipse.training import Batch, Player, descend
 
@@ -31,8 +31,8 @@ class Joint(Forgetter):
     ):
         self.epochs, self.lr, self.momentum, self.batch_size, self.weight = epochs, lr, momentum, batch_size, weight
 
-    def each(self, model: Classifier, z: Tensor, batch: Batch) -> Tensor:
-        """The forgetting loss of each sample, (B,), from what the head says of it."""
+    def each(self, model: Classifier, h: Tensor, z: Tensor, batch: Batch) -> Tensor:
+        """The forgetting loss of each sample, (B,), from its features h (B, d) and what the head says of them."""
         raise NotImplementedError
 
     def weights(self, model: Classifier, z: Tensor, batch: Batch) -> Tensor | None:
@@ -57,12 +57,15 @@ class Joint(Forgetter):
 
         def loss(step: int) -> Tensor:
             batches = [feed.batch(step) for feed in (few, many) if feed is not None]
-            z = outputs(model, *(batch.views[0].x for batch in batches))
+            h = features(model, torch.cat([batch.views[0].x for batch in batches]))  # together: they share batch statistics
+            z = model.head(h)
+            first, last = batches[0], batches[-1]
             total = torch.zeros((), device=device)
             if many is not None:
-                total = total + supervision(model, z[-1], batches[-1].y).mean()
+                total = total + supervision(model, z[-len(last.y) :], last.y).mean()
             if few is not None:
-                each, weights = self.each(model, z[0], batches[0]), self.weights(model, z[0], batches[0])
+                n = len(first.y)
+                each, weights = self.each(model, h[:n], z[:n], first), self.weights(model, z[:n], first)
                 total = total + self.weight * (each if weights is None else weights * each).mean()
             return total
 

@@ -64,9 +64,10 @@ class LAF(Forgetter):
             return likelihood_gap(kept, again[0], forgotten, again[1])
 
         def align(step: int) -> Tensor:
-            now = [features(model, x) for x in both(step)]
+            seen = both(step)
+            now = [features(model, x) for x in seen]
             with torch.no_grad():
-                before = [original.features(x) for x in both(step)]
+                before = [original.features(x) for x in seen]
             return feature_alignment(now[0], before[0], now[1], before[1], self.temperature)
 
         players = (

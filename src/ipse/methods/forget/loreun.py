@@ -11,11 +11,11 @@ from ipse import papers
 from ipse.data import Samples
 from ipse.errors import UserError
 from ipse.losses.forgetting import easy_first
-from ipse.methods.forget import outputs, supervision
+from ipse.methods.forget import device_of, outputs, supervision
 from ipse.methods.forget.joint import Joint
+from ipse.metrics.embedding import originals
 from ipse.models import Classifier
-from ipse.training import Batch, Feed
-from ipse.transforms import Original, viewer
+from ipse.training import Batch
 
 
 class LoReUn(Joint):
@@ -55,8 +55,8 @@ class LoReUn(Joint):
         if self.when == "static":
             self.before = losses(original, forget)
 
-    def each(self, model: Classifier, z: Tensor, batch: Batch) -> Tensor:
-        return self.base.each(model, z, batch)
+    def each(self, model: Classifier, h: Tensor, z: Tensor, batch: Batch) -> Tensor:
+        return self.base.each(model, h, z, batch)
 
     def weights(self, model: Classifier, z: Tensor, batch: Batch) -> Tensor:
         e = self.before[batch.index] if self.when == "static" else supervision(model, z, batch.y).detach()
@@ -66,7 +66,5 @@ class LoReUn(Joint):
 @torch.no_grad()
 def losses(model: Classifier, samples: Samples) -> Tensor:
     """The loss of every sample, (N,)."""
-    device = next(model.parameters()).device
-    feed = Feed(samples, Original(), viewer(samples.form), 1, 0, device)
-    y = torch.from_numpy(samples.y).to(device)
-    return torch.cat([supervision(model, outputs(model, x)[0], y[index]) for index, x in feed.everything()])
+    y = torch.from_numpy(samples.y).to(device_of(model))
+    return torch.cat([supervision(model, outputs(model, x), y[index]) for index, x in originals(model.encoder, samples)])

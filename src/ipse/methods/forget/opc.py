@@ -11,12 +11,15 @@ from ipse.training import Batch
 
 
 class OPC(Joint):
-    """Contracts the scores of the samples to forget to the origin, so that their features say nothing, while the others are learned.
+    """Contracts the scores of the samples to forget to the origin, so that it is undecided about them, while the others are learned.
 
         L = mean over kept of CE(m(x), y) + weight * mean over forgotten of |m(x)|
 
-    `features` also adds its share of |f(x)|, which closes what a head with a null space leaves open; it is ours, as is the
-    optimizer's default, for the paper's code is not public. The labels of forgotten samples are not used.
+    The scores can be 0 while the features lie where the head does not look, from where a linear map still recovers the class: on
+    digits, one class of ten in three runs of 10 epochs, 99 % or more of it at lr 0.01, where |f(x)| stops at 11 to 15 % of what it
+    was, and nothing at lr 0.05, where it reaches 0. `features` also adds its share of |f(x)|, which closes that gap (nothing recovered
+    at lr 0.01); it is ours, as is the optimizer's default, for the paper's code is not public. The labels of forgotten samples are
+    not used.
 
     Jung, Jung, Bae, Lee, 2025, arXiv:2507.07754
     """
@@ -36,8 +39,6 @@ class OPC(Joint):
         super().__init__(epochs=epochs, lr=lr, momentum=momentum, batch_size=batch_size, weight=weight)
         self.features = features
 
-    def each(self, model: Classifier, z: Tensor, batch: Batch) -> Tensor:
+    def each(self, model: Classifier, h: Tensor, z: Tensor, batch: Batch) -> Tensor:
         norm = logit_norm(z)
-        if self.features:
-            norm = norm + self.features * logit_norm(model.features(batch.views[0].x))
-        return norm
+        return norm + self.features * logit_norm(h) if self.features else norm

@@ -29,5 +29,5 @@ class RandomLabels(Joint):
         step = randomness.uniform(randomness.key("wrong label"), torch.arange(len(forget)), 1)[:, 0]
         self.wrong = (torch.from_numpy(forget.y) + 1 + (step * (classes - 1)).long()) % classes
 
-    def each(self, model: Classifier, z: Tensor, batch: Batch) -> Tensor:
+    def each(self, model: Classifier, h: Tensor, z: Tensor, batch: Batch) -> Tensor:
         return F.cross_entropy(z.float(), self.wrong.to(z.device)[batch.index], reduction="none")

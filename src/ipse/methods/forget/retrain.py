@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 from typing_extensions import Self
 
@@ -15,7 +14,7 @@ from ipse import papers, randomness
 from ipse.errors import UserError
 from ipse.methods.forget import Forgetter, Given, device_of
 from ipse.models import Classifier, Regressor, create, load
-from ipse.training import Feed, Plan, Taught, fit
+from ipse.training import Feed, Plan, Taught, fit, seeded
 from ipse.training.precision import FABRIC
 from ipse.transforms import viewer
 
@@ -70,8 +69,7 @@ class Retrain(Forgetter):
         samples, form = given.retain, model.encoder.form
         key = self.method or ("regression" if isinstance(model, Regressor) else "supervised")
         kind: type[Taught] = papers.load(key, "selftrain method")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(given.seed)
+        with seeded(given.seed):
             encoder = (
                 load(Path(self.start)).train()
                 if self.start

@@ -15,9 +15,9 @@ from ipse.data import Samples
 from ipse.errors import UserError
 from ipse.losses.forgetting import divergence
 from ipse.methods.forget import Forgetter, Given, device_of, epoch
+from ipse.metrics.embedding import originals
 from ipse.models import Classifier
 from ipse.training import Batch, Feed, Player, descend
-from ipse.transforms import Original, viewer
 
 _JUDGED = 1000  # samples, by which it is seen whether enough is forgotten
 
@@ -78,7 +78,7 @@ class SCAR(Forgetter):
         pool = given.feed(given.pool, self.batch_size, "pool", device)
         few = self._foreign(original, given, gone) if self.own else given.feed(given.forget, self.batch_size, "forget", device)
         targets = torch.cat([statistics.nearest(e, y) for e, y in features_of(original, few.samples, device)])
-        judged = few if self.own else given.feed(given.forget, _JUDGED, "judged", device)
+        judged = (few if self.own else given.feed(given.forget, _JUDGED, "judged", device)).batch(0)
         target = self.target if self.target is not None else self._target(original, given, whole)
         share = torch.ones(len(model.classes), device=device)
         each = epoch(len(few.samples), few.batch_size) * self.rounds
@@ -92,9 +92,9 @@ class SCAR(Forgetter):
             return self.forgetting * distance.mean() + self.keeping * self._held(model, original, pool.batch(step), gone, whole)
 
         def enough(step: int) -> bool:
-            right = rightly(model, judged.batch(0))
+            right = rightly(model, judged)
             if not whole:
-                share.copy_(by_class(right, judged.batch(0).y, len(share)))
+                share.copy_(by_class(right, judged.y, len(share)))
                 share[share < self.enough] = 0
             return step + 1 >= 2 * each and float(right.float().mean()) < target
 
@@ -135,17 +135,15 @@ class SCAR(Forgetter):
     def _foreign(self, original: Classifier, given: Given, gone: Tensor) -> Feed:
         """Foreign samples that the model takes for a forgotten class."""
         assert given.pool is not None
-        device = device_of(original)
-        feed = Feed(given.pool, Original(), viewer(given.pool.form), 1, 0, device)
         with torch.no_grad():
-            said = torch.cat([original(x).argmax(1) for _, x in feed.everything()])
+            said = torch.cat([original(x).argmax(1) for _, x in originals(original.encoder, given.pool)])
         taken = torch.isin(said, gone).cpu()
         if not taken.any():
             raise UserError(
                 "own=true: the model takes none of the foreign samples for what it shall forget; give another --pool"
             )
         samples = given.pool.subset(taken).relabelled(said.cpu()[taken].numpy())
-        return given.feed(samples, self.batch_size, "forget", device)
+        return given.feed(samples, self.batch_size, "forget", device_of(original))
 
     def _target(self, original: Classifier, given: Given, whole: bool) -> float:
         """The accuracy below which enough is forgotten."""
@@ -153,8 +151,8 @@ class SCAR(Forgetter):
             return 0.01
         if given.test is None:
             return 0.0
-        feed = given.feed(given.test, len(given.test), "test", device_of(original))
-        right = [(original(x).argmax(1).cpu() == torch.from_numpy(given.test.y)[i.cpu()]) for i, x in feed.everything()]
+        y = torch.from_numpy(given.test.y).to(device_of(original))
+        right = [original(x).argmax(1) == y[index] for index, x in originals(original.encoder, given.test)]
         return float(torch.cat(right).float().mean())
 
 
@@ -216,9 +214,8 @@ def precision(v: Tensor, diagonal: float, off: float) -> Tensor:
 @torch.no_grad()
 def features_of(model: Classifier, samples: Samples, device: torch.device) -> Sequence[tuple[Tensor, Tensor]]:
     """Pieces of the features (b, d) and labels (b,) of all samples, in order."""
-    feed = Feed(samples, Original(), viewer(samples.form), 1, 0, device)
     y = torch.from_numpy(samples.y).to(device)
-    return [(model.features(x).float(), y[index]) for index, x in feed.everything()]
+    return [(model.features(x).float(), y[index]) for index, x in originals(model.encoder, samples)]
 
 
 @torch.no_grad()

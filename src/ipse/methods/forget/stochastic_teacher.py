@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ipse import randomness
 from ipse.losses.forgetting import divergence
-from ipse.methods.forget import Forgetter, Given, device_of, epoch, features, fresh, outputs, supervision
+from ipse.methods.forget import Forgetter, Given, device_of, epoch, fresh, outputs, supervision
 from ipse.models import Classifier
 from ipse.training import Player, descend
 
@@ -51,11 +51,12 @@ class StochasticTeacher(Forgetter):
         def erase(step: int) -> Tensor:
             speaking = self._draw(model, given.seed, step) if self.renewed else teachers
             x = few.batch(step).views[0].x
-            return divergence(said(speaking, x), outputs(model, x)[0])
+            return divergence(said(speaking, x), outputs(model, x))
 
         def repair(step: int) -> Tensor:
             batch = many.batch(step)
-            x, (z,) = batch.views[0].x, outputs(model, batch.views[0].x)
+            x = batch.views[0].x
+            z = outputs(model, x)
             loss = self.hard * supervision(model, z, batch.y).mean() if self.hard else 0
             with torch.no_grad():
                 before = original(x)
@@ -78,5 +79,5 @@ class StochasticTeacher(Forgetter):
 @torch.no_grad()
 def said(teachers: list[Classifier], x: Tensor) -> Tensor:
     """The logarithm of the mean of the teachers' probabilities, (B, K)."""
-    p = torch.stack([teacher.head(features(teacher, x)).float().softmax(1) for teacher in teachers])
+    p = torch.stack([outputs(teacher, x).float().softmax(1) for teacher in teachers])
     return p.mean(0).log()

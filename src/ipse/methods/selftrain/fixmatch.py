@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch.nn import functional as F
 
 from ipse.losses.means import mean_where
+from ipse.losses.pseudo_labels import confident_consistency, labelled, pseudo_labels
 from ipse.models import EMA, Classifier
 from ipse.training import Batch, Recipe, Step, Taught
 from ipse.transforms import WeakStrong
@@ -36,16 +36,13 @@ class FixMatch(Taught):
 
     def loss(self, batch: Batch) -> Step:
         weak, strong = batch
-        scores = self.model(torch.cat([weak, strong])).float()
-        seen, hard = scores.chunk(2)
+        seen, hard = self.model(torch.cat([weak, strong])).float().chunk(2)
         has = batch.y >= 0
-        confidence, guess = seen.detach().softmax(-1).max(-1)
-        sure = confidence >= self.threshold
-        task = mean_where(F.cross_entropy(seen, batch.y.clamp_min(0), reduction="none"), has)
-        each = F.cross_entropy(hard, guess, reduction="none") * sure
-        consistency = self.weight * mean_where(each, ~has)
-        kept = mean_where(sure.float(), ~has)
-        return Step(task + consistency, logits=seen, terms={"task": task, "consistency": consistency, "sure": kept})
+        task = labelled(seen, batch.y, has)
+        consistency = self.weight * confident_consistency(seen, hard, ~has, self.threshold)
+        _, confidence = pseudo_labels(seen)
+        sure = mean_where((confidence >= self.threshold).float(), ~has)
+        return Step(task + consistency, logits=seen, terms={"task": task, "consistency": consistency, "sure": sure})
 
     def after_step(self, batch: Batch) -> None:
         self.average.update(self.model, min(self.decay, (1 + batch.step) / (10 + batch.step)))

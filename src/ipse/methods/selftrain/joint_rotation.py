@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from ipse.losses.means import mean_where
+from ipse.losses.pseudo_labels import labelled
 from ipse.models import Classifier
 from ipse.models.branch import Branch
 from ipse.training import Batch, Recipe, Step, Taught
@@ -36,8 +36,8 @@ class JointRotation(Taught):
 
     def loss(self, batch: Batch) -> Step:
         (x,) = batch
-        logits, has = self.model(x), batch.y >= 0
-        classes = mean_where(F.cross_entropy(logits.float(), batch.y.clamp_min(0), reduction="none"), has)
+        logits = self.model(x)
+        classes = labelled(logits, batch.y, batch.y >= 0)
         every = torch.cat([torch.rot90(x, k, (2, 3)) for k in range(4)])
         angle = torch.arange(4, device=x.device).repeat_interleave(len(x))
         assert self.model.rotation is not None

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
 from ipse.errors import UserError
 from ipse.models import Classifier, Regressor
-from ipse.training import Batch, Recipe, Step, Taught
+from ipse.training import Batch, Recipe, Step, Taught, seeded
 from ipse.transforms import Weak
 
 
@@ -24,8 +22,7 @@ class Regression(Taught):
     recipe = Recipe(lr=1e-3, weight_decay=1e-4)
 
     def __init__(self, model: Classifier):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with seeded(0):
             super().__init__(Regressor(model.encoder, model.classes))
 
     def loss(self, batch: Batch) -> Step:

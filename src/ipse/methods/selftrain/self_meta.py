@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from ipse.distributed import all_mean
-from ipse.losses.means import mean_where
 from ipse.losses.pseudo_labels import labelled, sharpened_consistency
 from ipse.models import Classifier
 from ipse.training import Batch, Recipe, Step, Taught, backward
@@ -108,8 +106,7 @@ class SelfMetaPseudoLabels(Taught):
         for group in optimizer.param_groups:
             group["lr"] /= 10
         seen = self.seen(self.model, batch)
-        each = F.cross_entropy(seen.weak, batch.y.clamp_min(0), reduction="none")
-        loss = mean_where(each, batch.y >= 0)
+        loss = labelled(seen.weak, batch.y, batch.y >= 0)
         self._descend(loss, self.model)
         return Step(loss, logits=seen.weak, terms={"truth": loss})
 

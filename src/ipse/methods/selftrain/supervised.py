@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from torch.nn import functional as F
-
-from ipse.losses.means import mean_where
+from ipse.losses.pseudo_labels import labelled
 from ipse.models import Classifier
 from ipse.training import Batch, Recipe, Step, Taught
 from ipse.transforms import Weak
@@ -28,5 +26,4 @@ class Supervised(Taught):
     def loss(self, batch: Batch) -> Step:
         (x,) = batch
         scores = self.model(x)
-        each = F.cross_entropy(scores.float(), batch.y, reduction="none", label_smoothing=self.smoothing, ignore_index=-1)
-        return Step(mean_where(each, batch.y >= 0), logits=scores)
+        return Step(labelled(scores, batch.y, batch.y >= 0, self.smoothing), logits=scores)
