@@ -7,15 +7,21 @@ from ipse.claims import Claim
 CLAIM = Claim(
     statement="On noise that is correlated between neighbours, the conditional blind-spot net restores 2 dB more than a plain blind-spot net.",
     setting=(
-        "Two photos (scikit-learn's china and flower, grey crops of 120 x 120) to learn from and to restore; Gaussian noise of sigma 25/255 averaged "
-        "over 3 x 3 pixels; width 24, 2 modules, patches of 40, batch 4, 500 steps at lr 1e-3, halved every fifth of them"
+        "Two photos (scikit-learn's china and flower, grey crops of 120 x 120) to learn from and to restore; Gaussian noise of sigma "
+        "25/255 averaged over 3 x 3 pixels; width 24, 2 modules, patches of 40, batch 4; 500 steps of ours and 1,040 of the plain "
+        "net, which are as many multiply-adds, at lr 3e-4, halved every fifth of them"
     ),
     measure="PSNR",
     unit="dB",
     bound=2.0,
     seeds=3,
     long_seeds=5,
-    tried="One run of seed 0: 22.6 dB, and 20.0 dB by the plain net, from 20.2. The plain net is the same one, without sub-pictures, invariance and open mode.",
+    tried=(
+        "Another draw (seed 100, noisy 20.1 dB). Ours, 500 steps: 23.3 dB at lr 3e-4, 23.2 dB at 1e-3. The plain net learns to repeat "
+        "the noise: at lr 1e-3 it has 20.7 dB after 60 steps, 20.1 after 200, 20.0 after 500; at 3e-4 20.2 dB after 500. So it is "
+        "shown beside as it is after 60 steps at 1e-3, which nobody could choose without the truth. The plain net is the same one, "
+        "without sub-pictures, invariance and open mode. Our own net, blind on the whole picture: 23.4 dB at 3e-4, 20.0 at 1e-3."
+    ),
 )
 
 
@@ -36,7 +42,7 @@ def run(seed: int, long: bool) -> dict[str, float]:
     noisy = [correlated_gaussian(x, 25 / 255, chance) for x in truths]
 
     def net() -> CBSN:
-        method = build("cbsn-downsampled-invariance", 1, {"width": 24, "modules": 2, "patch": 40, "lr": 1e-3}, seed)
+        method = build("cbsn-downsampled-invariance", 1, {"width": 24, "modules": 2, "patch": 40, "lr": 3e-4}, seed)
         assert isinstance(method, CBSN)
         return method
 
@@ -44,16 +50,22 @@ def run(seed: int, long: bool) -> dict[str, float]:
         mean, std = x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True, correction=0)
         return (x - mean) / std, mean, std
 
-    conditional, plain = net(), net()
+    def taught(steps: int, lr: float) -> CBSN:
+        method = net()
 
-    def blind(step: int) -> Tensor:
-        x = standard(patches(noisy, 40, 4, seed=seed, step=step, flips=True))[0]
-        loss: Tensor = (plain.net(x, blind=True) - x).abs().mean()
-        return loss
+        def blind(step: int) -> Tensor:
+            x = standard(patches(noisy, 40, 4, seed=seed, step=step, flips=True))[0]
+            loss: Tensor = (method.net(x, blind=True) - x).abs().mean()
+            return loss
 
+        player = Player(method.parameters(), blind, lr=lr, schedule=lambda step: 0.5 ** (5 * step // steps))
+        descend(method, player, steps=steps, seed=seed)
+        return method
+
+    conditional = net()
     conditional.fit(noisy, seed=seed, steps=steps)
-    player = Player(plain.parameters(), blind, lr=1e-3, schedule=lambda step: 0.5 ** (5 * step // steps))
-    descend(plain, player, steps=steps, seed=seed)
+    # Ours goes twice forwards and back and once forwards over a quarter of the pixels, the plain net once forwards and back.
+    plain, stopped = taught(round(steps * 6.25 / 3), 3e-4), taught(60, 1e-3)
 
     @torch.no_grad()
     def blindly(method: CBSN, y: Tensor) -> Tensor:
@@ -67,6 +79,7 @@ def run(seed: int, long: bool) -> dict[str, float]:
     return {
         "conditional": judged([conditional.restore(y) for y in noisy]),
         "plain blind spot": judged([blindly(plain, y) for y in noisy]),
+        "plain blind spot, 60 steps": judged([blindly(stopped, y) for y in noisy]),
         "conditional, blind": judged([blindly(conditional, y) for y in noisy]),
         "noisy": judged(noisy),
     }

@@ -20,11 +20,13 @@ CLAIM = Claim(
     measure="PSNR to the original",
     unit="dB",
     bound=4.0,
-    seeds=3,
+    seeds=5,
     long_seeds=10,
     tried=(
-        "At one darkening (gain 0.25, gamma 2.2) and seed 0: sigma 0.5, 1 and 3, total variation 0, 0.3 and 1, and palettes instead of noise; "
-        "between 11.7 and 16.6 dB, from 5.6 and 10.7. What is tested are the defaults, not the best of these."
+        "At one darkening (gain 0.25, gamma 2.2) and seed 0: sigma 0.5, 1 and 3, total variation 0, 0.3 and 1, and palettes instead "
+        "of noise; between 11.7 and 16.6 dB, from 5.6 and 10.7. What is tested are the defaults, not the best of these. On other "
+        "darkenings (seed 100) they gave 14.3 dB, from 8.6; stretching the contrast of each colour, which learns nothing, gave "
+        "16.5 dB and a power to mid grey 13.1. The claim is against the dark photo; these two are shown beside."
     ),
 )
 
