@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ipse.claims import Claim, pictures
 from ipse.claims.harness.forgetting import Case, one_class
 
 CLAIM = Claim(
-    statement="Label-agnostic forgetting brings a class from nearly always to at most a quarter named rightly, without any label.",
-    setting="MNIST, 4,000 digits to learn from, 1,000 to test; small_conv (8, 16, 32), the digit 3 forgotten, 20 epochs",
-    measure="share of the forgotten class that is still named rightly",
+    statement=(
+        "Label-agnostic forgetting, which sees no label, comes as near to the retrained model as fine-tuning that sees them "
+        "all, within a point."
+    ),
+    setting=(
+        "MNIST, 4,000 digits to learn from, 1,000 to test; small_conv (8, 16, 32), 5 epochs; the digit 3 forgotten. LAF with 4 "
+        "epochs of its autoencoders and 10 of forgetting at five times the rates of the authors' network; 4 epochs of "
+        "fine-tuning in batches of 16 at lr 0.01. Both show the model some 15,000 samples"
+    ),
+    measure="mean absolute difference from the retrained model in forget, retain and test accuracy",
     unit="%",
-    kind="at_most",
-    bound=0.25,
-    seeds=3,
-    tried="Nothing yet: learning rates and temperature are those of the authors' network on MNIST.",
+    kind="within",
+    bound=0.01,
+    seeds=5,
+    tried=(
+        "With each batch normalised by its own statistics, as the method did at first, LAF at 1, 3 times its rates left 68 and "
+        "57 % of the digit named rightly and cost the others up to 7 points (seed 100): a batch of one digit alone hides what "
+        "is unlike the rest. Since then normalisations keep their statistics. At 3 and 10 times the rates, seed 100: 0.3 and "
+        "1.0 points from the retrained model; at 1 and 3 times, seed 101: 32 and 2.4 points, so that 5 was taken. Fine-tuning "
+        "at lr 0.003, 0.01, 0.03, seed 101: 1.9, 0.9, 0.8 points. Before: 33 points."
+    ),
 )
+NAMES = ("forget-accuracy", "retain-accuracy", "test-accuracy")
 
 
 def run(seed: int, long: bool) -> dict[str, float]:
     data = pictures("mnist5k", 4000, 1000, seed)
-    case = Case(data, one_class(data, "3"), seed, epochs=8)
-    now, before = case.audit(case.after("laf", epochs=60 if long else 20)), case.before()
-    return {
-        "LAF": now["forget-accuracy"],
-        "before": before["forget-accuracy"],
-        "other digits on test, LAF": now["test-accuracy"],
-        "other digits on test, before": before["test-accuracy"],
+    case = Case(data, one_class(data, "3"), seed, epochs=30 if long else 5)
+    gold, found = case.gold(), {}
+
+    def gap(method: str, **settings: Any) -> float:
+        now = found[method] = case.audit(case.after(method, **settings))
+        return sum(abs(now[name] - gold[name]) for name in NAMES) / len(NAMES)
+
+    gaps = {
+        "LAF": gap("laf", lr_gap=2.5e-4, lr_align=5e-4, epochs=10, autoencoder_epochs=4),
+        "fine-tuning": gap("fine-tune", epochs=4, lr=0.01, batch_size=16),
+    }
+    return gaps | {
+        "still named, LAF": found["laf"]["forget-accuracy"],
+        "still named, fine-tuning": found["fine-tune"]["forget-accuracy"],
+        "other digits on test, LAF": found["laf"]["test-accuracy"],
+        "other digits on test, fine-tuning": found["fine-tune"]["test-accuracy"],
+        "other digits on test, retrained": gold["test-accuracy"],
     }
