@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ipse.transforms.colour import luma
+
 _MAD = 0.6744897501960817  # of a standard normal variable
 _BLOCK = 8
 
@@ -83,8 +85,8 @@ def gamma_looks(parts: Iterable[Tensor]) -> float:
 @torch.no_grad()
 def estimate(x: Tensor) -> Noise:
     """Estimates the noise of one picture x (C, H, W) in [0, 1]; of a large one, from blocks all over it."""
-    luma = _luma(x)
-    sigma, brightness, blocks = gaussian_sigma([x]), float(luma.mean()), _blocks(luma)
+    light = luma(x)[0]
+    sigma, brightness, blocks = gaussian_sigma([x]), float(light.mean()), _blocks(light)
     mean = blocks.mean((1, 2))
     unclipped = (mean > 0.05) & (mean < 0.8)  # where values are clipped, so is the noise
     if int(unclipped.sum()) < 16:
@@ -94,11 +96,6 @@ def estimate(x: Tensor) -> Noise:
     power = flat.square().mean((1, 2))
     calm = _calm(power, mean)
     return Noise(sigma, _from_light(power[calm], mean[calm]), _correlation(flat[calm]), brightness)
-
-
-def _luma(x: Tensor) -> Tensor:
-    weights = torch.tensor([0.299, 0.587, 0.114]) if len(x) == 3 else torch.ones(len(x)) / len(x)
-    return (weights.to(x)[:, None, None] * x).sum(0)
 
 
 def _diagonal(x: Tensor) -> Tensor:
@@ -118,12 +115,12 @@ def _block_means(x: Tensor) -> Tensor:
     return means
 
 
-def _blocks(luma: Tensor) -> Tensor:
+def _blocks(light: Tensor) -> Tensor:
     """Blocks (N, 8, 8), all or, of a large picture, about 40,000."""
-    height, width = (n // _BLOCK * _BLOCK for n in luma.shape)
+    height, width = (n // _BLOCK * _BLOCK for n in light.shape)
     if not height or not width:
-        return luma.new_zeros(0, _BLOCK, _BLOCK)
-    cut = luma[:height, :width].reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+        return light.new_zeros(0, _BLOCK, _BLOCK)
+    cut = light[:height, :width].reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
     blocks = cut.transpose(1, 2).flatten(0, 1)
     return blocks[:: max(1, len(blocks) // 40_000)]
 

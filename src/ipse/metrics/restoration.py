@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ipse.errors import UserError
+from ipse.transforms.colour import luma
 
 _ROWS = 512
 
@@ -58,13 +59,13 @@ def ssim(x: Tensor, reference: Tensor, peak: float = 1.0) -> float:
 @torch.no_grad()
 def brightness(x: Tensor) -> float:
     """The mean luma of a picture (3, H, W) or (1, H, W) in [0, 1]: 0.299 red + 0.587 green + 0.114 blue."""
-    return float(_luma(x).mean())
+    return float(luma(x).mean())
 
 
 @torch.no_grad()
 def contrast(x: Tensor) -> float:
     """The standard deviation of the luma of a picture (C, H, W)."""
-    return float(_luma(x).std(correction=0))
+    return float(luma(x).std(correction=0))
 
 
 @torch.no_grad()
@@ -109,8 +110,3 @@ def _windows(x: Tensor) -> Tensor:
     kernel = (kernel / kernel.sum())[None, None]
     y = F.conv2d(x.double()[:, None], kernel[..., None])
     return F.conv2d(y, kernel[..., None, :])[:, 0]
-
-
-def _luma(x: Tensor) -> Tensor:
-    weights = torch.tensor([0.299, 0.587, 0.114]) if len(x) == 3 else torch.ones(len(x)) / len(x)
-    return (weights.to(x)[:, None, None] * x).sum(0)

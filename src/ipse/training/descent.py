@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn import Parameter
 
@@ -17,6 +16,7 @@ from ipse import randomness
 from ipse.errors import UserError
 from ipse.training.guard import Guard
 from ipse.training.loop import Observer
+from ipse.transforms.reflect import reflected
 
 _MOST_ROLLBACKS = 10
 
@@ -139,14 +139,9 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def _at_least(x: Tensor, size: int) -> Tensor:
-    """x (1, C, H, W) continued by reflection, again and again, until both sides are at least `size`."""
-    while min(x.shape[-2:]) < size:
-        room = [max(0, min(size - n, n - 1)) for n in x.shape[-2:]]
-        mode = "reflect" if all(r or n >= size for r, n in zip(room, x.shape[-2:], strict=True)) else "replicate"
-        if mode == "replicate":
-            room = [max(0, size - n) for n in x.shape[-2:]]
-        x = F.pad(x.flatten(0, -4), (0, room[1], 0, room[0]), mode=mode).unflatten(0, x.shape[:-3])
-    return x
+    """x (1, C, H, W) continued by reflection until both sides are at least `size`."""
+    height, width = x.shape[-2:]
+    return reflected(x, 0, max(0, size - height), 0, max(0, size - width))
 
 
 _Kept = tuple[dict[str, Tensor], list[dict[str, object]]]

@@ -20,7 +20,8 @@ from torch.nn import functional as F
 from ipse import randomness
 from ipse.data import Form
 from ipse.errors import UserError, unknown
-from ipse.transforms.jitter import LUMA, affine_view
+from ipse.transforms.colour import LUMA, luma
+from ipse.transforms.jitter import affine_view
 
 Corruption = Callable[[Tensor, int, int, Tensor], Tensor]
 
@@ -184,14 +185,8 @@ def _snow(x: Tensor, severity: int, key: int, position: Tensor) -> Tensor:
     flakes = torch.where(flakes < least, 0, flakes).clamp(0, 1)
     angle = (-135 + 90 * _uniform(key, "angle", position, 1)[:, 0]) * math.pi / 180
     flakes = _stroke(flakes, radius, sigma, angle)
-    x = share * x + (1 - share) * torch.maximum(x, 1.5 * _grey(x) + 0.5)
+    x = share * x + (1 - share) * torch.maximum(x, 1.5 * luma(x) + 0.5)
     return x + flakes + flakes.flip(2, 3)
-
-
-def _grey(x: Tensor) -> Tensor:
-    if x.shape[1] != 3:
-        return x.mean(1, keepdim=True)
-    return (x * torch.tensor(LUMA, device=x.device, dtype=x.dtype).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def _frost(x: Tensor, severity: int, key: int, position: Tensor) -> Tensor:
@@ -310,7 +305,7 @@ def _dct() -> Tensor:
     return waves
 
 
-_TO_YCC = [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+_TO_YCC = [LUMA, [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
 _TABLES = (
     [
         [16, 11, 10, 16, 24, 40, 51, 61],

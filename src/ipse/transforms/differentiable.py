@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ipse.transforms.jitter import LUMA, affine_view
+from ipse.transforms.colour import luma
+from ipse.transforms.jitter import affine_view
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 
@@ -76,7 +77,7 @@ def _contrast(x: Tensor, value: Tensor) -> Tensor:
 def _colour(x: Tensor, value: Tensor) -> Tensor:
     if x.shape[1] != 3:
         return _through(x, x, value)
-    return _blend((x * torch.tensor(LUMA, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True), x, value)
+    return _blend(luma(x), x, value)
 
 
 def _sharpness(x: Tensor, value: Tensor) -> Tensor:

@@ -18,12 +18,11 @@ from torch.nn import functional as F
 
 from ipse import randomness
 from ipse.data import Raw
+from ipse.transforms.colour import LUMA, hue_rotation
 from ipse.transforms.policy import Policy
 from ipse.transforms.sees import Look
 from ipse.transforms.view import View
 from ipse.transforms.viewer import Viewer
-
-LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -325,7 +324,7 @@ def _colour_maps(draw: _Draws, policy: ImagePolicy, channels: int) -> tuple[Tens
     if channels == 3 and (policy.saturation or policy.hue):
         saturation = factor("saturation", policy.saturation)
         turn = torch.where(applies, draw.between("hue", -policy.hue, policy.hue), torch.zeros(b, device=device))
-        pairs += [(saturation * eye + (1 - saturation) * grey,) * 2, (_hue(turn),) * 2]
+        pairs += [(saturation * eye + (1 - saturation) * grey,) * 2, (hue_rotation(turn),) * 2]
     maps = torch.stack([torch.stack(pair, 1) for pair in pairs], 1)  # (B, operation, deviation or mean, C, C)
     order = draw.many("order", len(pairs)).argsort(dim=1)
     maps = maps.gather(1, order[:, :, None, None, None].expand_as(maps))
@@ -353,14 +352,6 @@ def _grey(channels: int, device: torch.device) -> Tensor:
     """The matrix that replaces each channel by the luma (by the mean, for other than three channels)."""
     weights = LUMA if channels == 3 else (1 / channels,) * channels
     return torch.tensor(weights, device=device).expand(channels, -1)
-
-
-def _hue(turn: Tensor) -> Tensor:
-    """Rotations (B, 3, 3) of the colours about the axis of greys, `turn` in whole turns: the circle that HSV's hexagon stands for."""
-    angle = 2 * math.pi * turn[:, None, None]
-    cos, eye = torch.cos(angle), torch.eye(3, device=turn.device)
-    across = torch.tensor([(0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0)], device=turn.device) / math.sqrt(3)
-    return cos * eye + (1 - cos) / 3 + torch.sin(angle) * across
 
 
 def _cutout(draw: _Draws, x: Tensor, policy: ImagePolicy) -> Tensor:

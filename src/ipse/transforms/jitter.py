@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ipse import randomness
-
-LUMA = (0.299, 0.587, 0.114)
+from ipse.transforms.colour import hue_rotation, luma
+from ipse.transforms.reflect import reflected_place
 
 
 def jittered_view(x: Tensor, modality: str, key: int, position: Tensor) -> Tensor:
@@ -51,16 +51,11 @@ def weak_view(x: Tensor, modality: str, key: int, position: Tensor) -> Tensor:
     draw = _Draws(key, position)
     shift = ((2 * draw("shift", 2) - 1) * torch.tensor(x.shape[-2:], device=x.device) / 8).round().long()
     rows, columns = (torch.arange(n, device=x.device) + shift[:, [i]] for i, n in enumerate(x.shape[-2:]))
-    rows, columns = (_reflected(t, n) for t, n in zip((rows, columns), x.shape[-2:], strict=True))
+    rows, columns = (reflected_place(t, n) for t, n in zip((rows, columns), x.shape[-2:], strict=True))
     mirrored = (draw("flip") < 0.5) & (x.shape[1] == 3)
     columns = torch.where(mirrored, columns.flip(1), columns)
     sample = torch.arange(len(x), device=x.device)
     return x.permute(0, 2, 3, 1)[sample[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-def _reflected(place: Tensor, n: int) -> Tensor:
-    place = place.abs()
-    return torch.where(place >= n, 2 * n - 2 - place, place).clamp(0, n - 1)
 
 
 def _picture(x: Tensor, draw: _Draws) -> Tensor:
@@ -70,7 +65,7 @@ def _picture(x: Tensor, draw: _Draws) -> Tensor:
     def factor(name: str, low: float, high: float) -> Tensor:
         return draw.between(name, low, high)[:, :, None, None]
 
-    grey = (y * torch.tensor(LUMA, device=y.device, dtype=y.dtype).view(1, 3, 1, 1)).sum(1, keepdim=True) if colour else y
+    grey = luma(y)
     y = (y * factor("brightness", 0.6, 1.4)).clamp(0, 1)
     mean = grey.mean((2, 3), keepdim=True)
     f = factor("contrast", 0.7, 1.3)
@@ -78,7 +73,7 @@ def _picture(x: Tensor, draw: _Draws) -> Tensor:
     if colour:
         f = factor("saturation", 0.5, 1.5)
         y = (f * y + (1 - f) * grey).clamp(0, 1)
-        y = (_turn(draw.between("hue", -0.06, 0.06)[:, 0]) @ y.flatten(2)).view_as(y).clamp(0, 1)
+        y = (hue_rotation(draw.between("hue", -0.06, 0.06)[:, 0]) @ y.flatten(2)).view_as(y).clamp(0, 1)
     y = y.clamp(1e-4, 1) ** factor("gamma", 0.7, 1.3)
     angle = math.radians(15) * (2 * draw("angle")[:, 0] - 1)
     scale = draw.between("scale", 0.9, 1.1)[:, 0]
@@ -89,15 +84,6 @@ def _picture(x: Tensor, draw: _Draws) -> Tensor:
     y = _blurred(affine_view(y, matrix.to(y.dtype)), draw.between("sigma", 0.001, 0.5)[:, 0])
     noise = randomness.normal(randomness.key(draw.key, "noise"), draw.position, y[0].numel()).view_as(y)
     return (2 * (y + 0.005 * noise).clamp(0, 1) - 1).to(x.dtype)
-
-
-def _turn(turns: Tensor) -> Tensor:
-    """Rotations (B, 3, 3) of the hue about the grey axis."""
-    angle = 2 * math.pi * turns
-    third, root = torch.full_like(angle, 1 / 3), math.sqrt(1 / 3)
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    a, b, c = cos + (1 - cos) * third, third * (1 - cos) - root * sin, third * (1 - cos) + root * sin
-    return torch.stack([a, b, c, c, a, b, b, c, a], 1).view(-1, 3, 3)
 
 
 def _blurred(x: Tensor, sigma: Tensor) -> Tensor:

@@ -15,9 +15,14 @@ def reflected(x: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor
     for dim, before, after in ((-2, top, bottom), (-1, left, right)):
         if before or after:
             n = x.shape[dim]
-            place = torch.arange(-before, n + after, device=x.device) % max(2 * n - 2, 1)
-            x = x.index_select(dim, torch.where(place < n, place, 2 * n - 2 - place))
+            x = x.index_select(dim, reflected_place(torch.arange(-before, n + after, device=x.device), n))
     return x
+
+
+def reflected_place(place: Tensor, n: int) -> Tensor:
+    """Which of n pixels is seen at any whole place, as the signal goes to and fro."""
+    place = place % max(2 * n - 2, 1)
+    return torch.where(place < n, place, 2 * n - 2 - place)
 
 
 def to_multiple(x: Tensor, multiple: int) -> Tensor:

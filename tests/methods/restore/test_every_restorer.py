@@ -30,12 +30,7 @@ each = pytest.mark.parametrize("key", METHODS)
 
 
 def small(key: str, channels: int = 1) -> Restorer:
-    from ipse.jobs import names
-
-    cls = papers.load(key, "restore method")
-    parameters = names.inspect.signature(cls.__init__).parameters
-    settings = {name: value for name, value in SMALL.get(key, {}).items() if name in parameters}
-    return build(key, channels, settings)
+    return build(key, channels, SMALL.get(key, {}))
 
 
 def signal(method: Restorer, size: int = 32, seed: int = 0) -> Tensor:
@@ -118,6 +113,14 @@ def test_wrong_shapes_are_said(key: str) -> None:
     for bad in (torch.zeros(3), torch.zeros(1, 7, 8, 8), torch.zeros(1, method.channels, 0, 8)):
         with pytest.raises(UserError, match="takes"):
             method.restore(bad)
+
+
+@each
+def test_nothing_to_learn_from_is_said(key: str) -> None:
+    method = small(key)
+    if method.fits in ("each", "all"):
+        with pytest.raises(UserError, match="learns from"):
+            method.fit([], steps=1)
 
 
 def test_trained_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

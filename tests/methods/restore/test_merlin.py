@@ -28,13 +28,13 @@ def radar(size: int = 64, correlation: int = 1) -> Tensor:
     return noise.speckle(scene(size), torch.Generator().manual_seed(0), correlation)
 
 
-@pytest.mark.parametrize(("correlation", "gain"), [(1, 4), (3, 0.5)])
-def test_takes_speckle_away(correlation: int, gain: float) -> None:
+@pytest.mark.parametrize("correlation", [1, 3])
+def test_takes_speckle_away(correlation: int) -> None:
     z, truth = radar(correlation=correlation), scene().sqrt() / 10
-    method = small()
-    method.fit([z], steps=150)
+    method = small(lr=5e-3, last_lr=5e-4)
+    method.fit([z], steps=300)
     amplitude = z.square().sum(1, keepdim=True).sqrt() / 10
-    assert psnr(method.restore(z) / 10, truth) > psnr(amplitude, truth) + gain
+    assert psnr(method.restore(z) / 10, truth) > psnr(amplitude, truth) + 4
 
 
 def test_parts_may_change_places() -> None:

@@ -94,7 +94,13 @@ def audit(
     if gold is not None:
         for name in ("original", "forgotten"):
             numbers[name] |= _distance(seen[name]["forget"], seen["retrained"]["forget"])
-    found: dict[str, Any] = {"samples": len(forget), "whole-classes": whole, "retrained": is_gold, "classes": len(original.classes), **numbers_by(numbers)}
+    found: dict[str, Any] = {
+        "samples": len(forget),
+        "whole-classes": whole,
+        "retrained": is_gold,
+        "classes": len(original.classes),
+        **numbers_by(numbers),
+    }
     if "retrained" in numbers and full:
         found["ain"] = _ratio(numbers["forgotten"]["relearn-steps"], numbers["retrained"]["relearn-steps"])
     return found | {"findings": findings(found)}

@@ -89,6 +89,8 @@ class Restorer(nn.Module):
         like: unpaired examples of what is wished for, where the method `wants` them. steps: None for the method's own number.
         Leaves the module in evaluation mode. The same seed gives the same weights.
         """
+        if self.fits in ("each", "all") and not len(signals) and not len(like):
+            raise UserError(f"{type(self).__name__} learns from signals: give it some")
         steps = self.steps if steps is None else steps
         players = self.players(signals, like, seed, steps)
         descend(self, *players, steps=steps if players else 0, seed=seed, observer=observer)
@@ -110,14 +112,13 @@ class Restorer(nn.Module):
 
     def checked(self, x: Tensor) -> Tensor:
         """x as it is; raises UserError when it has not the form that this method takes."""
-        form = {
-            "image": ("pictures", 4, (self.channels,)),
-            "complex": ("real and imaginary parts", 4, (2,)),
-            "kspace": ("real and imaginary parts", 4, (2 * self.channels,)),
-            "frames": ("frames", 5, (self.channels,)),
-        }
-        what, dims, channels = form[self.takes]
-        shape = ("B", "T", channels[0], "H", "W") if dims == 5 else ("B", channels[0], "H", "W")
-        if x.dim() != dims or x.shape[-3] not in channels or 0 in x.shape:
-            raise UserError(f"{type(self).__name__} takes {what} ({', '.join(map(str, shape))}), not {tuple(x.shape)}")
+        n = self.channels
+        what, leading, channels = {
+            "image": ("pictures", "B", n),
+            "complex": ("real and imaginary parts", "B", 2),
+            "kspace": (f"real and imaginary parts of {n} coil{'s' * (n > 1)}", "B", 2 * n),
+            "frames": ("frames", "B, T", n),
+        }[self.takes]
+        if x.dim() != (5 if self.takes == "frames" else 4) or x.shape[-3] != channels or 0 in x.shape:
+            raise UserError(f"{type(self).__name__} takes {what} ({leading}, {channels}, H, W), not {tuple(x.shape)}")
         return x

@@ -22,8 +22,7 @@ from ipse.methods.restore import Restorer
 from ipse.models.patch_discriminator import PatchDiscriminator
 from ipse.models.perceptual import VGG
 from ipse.training import Player, patches
-
-LUMA = (0.299, 0.587, 0.114)
+from ipse.transforms.colour import luma
 
 
 class EnlightenGAN(Restorer):
@@ -177,8 +176,7 @@ class AttentionUNet(nn.Module):
 
 def darkness(x: Tensor) -> Tensor:
     """A = 1 - luminance, (B, 1, H, W) in [0, 1], of photos (B, C, H, W) in [-1, 1]."""
-    weights = torch.tensor(LUMA if x.shape[1] == 3 else [1 / x.shape[1]] * x.shape[1]).to(x)[:, None, None]
-    return 1 - (weights * (x + 1) / 2).sum(1, keepdim=True)
+    return 1 - luma((x + 1) / 2)
 
 
 def _one(channels: int, out: int, norm: bool = True) -> nn.Sequential:

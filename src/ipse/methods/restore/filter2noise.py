@@ -26,7 +26,8 @@ class Filter2Noise(Restorer):
     F is all that there is to learn: sigma_x and sigma_y (pixels) and sigma_r (values) of every 8x8 patch, by a few thousand weights.
 
     keep: a .npy or .png to write these widths to. sigmas: such a file, changed at will, to filter with instead; nothing is learned then.
-    smoother: multiplies every sigma_r.
+    smoother: multiplies every sigma_r. edges: theirs, for slices of CT; much noise that is correlated may stay with it. From 20.5 dB of one
+    64x64 crop of a photo, sigma 0.1 over 3x3 pixels, we come to 20.7, their code to 21.1, with edges=35 to 28.7 and 28.3.
 
     Ours: pictures of more than `crop` pixels a side are learned from random parts of that size, as a step takes in the whole; the learning rate
     follows PyTorch's one-cycle policy, the momentum stays.
@@ -95,13 +96,14 @@ class Filter2Noise(Restorer):
     def filtered(self, x: Tensor) -> Filtered:
         """The restored picture, and the widths that did it: predicted or given, and `smoother`."""
         if self.given is None:
-            return self._smoothed(x)
+            predicted = self.filter(x)
+            return predicted if self.smoother == 1 else self.filter(x, [self._smoothed(sigmas) for sigmas in predicted.sigmas])
         expected = tuple(n // self.filter.patch for n in x.shape[-2:])
         if tuple(self.given.shape[-2:]) != expected:
             raise UserError(
                 f"filter2noise: this picture takes widths of {expected} patches, those given are of {tuple(self.given.shape[-2:])}"
             )
-        return self.filter(x, list(self.given[:, None].expand(-1, len(x), -1, -1, -1) * self._factor()))
+        return self.filter(x, [self._smoothed(sigmas) for sigmas in self.given[:, None].expand(-1, len(x), -1, -1, -1)])
 
     @torch.no_grad()
     def restore(self, x: Tensor, whole: None = None) -> Tensor:
@@ -110,14 +112,8 @@ class Filter2Noise(Restorer):
             sigma_maps.write(torch.stack([s[0] for s in y.sigmas]).cpu().numpy(), Path(self.keep), self.most)
         return y.x
 
-    def _smoothed(self, x: Tensor) -> Filtered:
-        if self.smoother == 1:
-            return self.filter(x)
-        used = [sigmas * self._factor() for sigmas in self.filter(x).sigmas]
-        return self.filter(x, used)
-
-    def _factor(self) -> Tensor:
-        return torch.tensor([1.0, 1.0, self.smoother])[:, None, None]
+    def _smoothed(self, sigmas: Tensor) -> Tensor:
+        return sigmas * torch.tensor([1.0, 1.0, self.smoother]).to(sigmas)[:, None, None]
 
 
 def one_cycle(progress: float, warm: float = 0.3, first: float = 1 / 25, last: float = 1 / 25e4) -> float:

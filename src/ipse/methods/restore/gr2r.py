@@ -13,6 +13,7 @@ from ipse import randomness
 from ipse.errors import UserError
 from ipse.losses.restoration_likelihood import recorrupted, recorrupted_likelihood
 from ipse.methods.restore import Restorer, Tile
+from ipse.methods.restore.lazy import Lazy
 from ipse.metrics.noise import gamma_looks, gaussian_sigma, poisson_gain
 from ipse.models.unet import DnCNN, UNet, from_zero
 from ipse.training import Player, patches
@@ -92,7 +93,13 @@ class GeneralizedR2R(Restorer):
 
     def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
         size = -(-self.patch // self.net.multiple) * self.net.multiple
-        known = _WithLevel(signals, [self.survey([Tile(self.checked(signals[i]))]) for i in range(len(signals))])
+        levels = [self.survey([Tile(self.checked(signals[i]))]) for i in range(len(signals))]
+
+        def with_level(i: int) -> Tensor:
+            x = signals[i]
+            return torch.cat([x, torch.full_like(x[:, :1], levels[i])], dim=1)
+
+        known = Lazy(len(signals), with_level)
 
         def loss(step: int) -> Tensor:
             both = patches(known, size, self.batch, seed=seed, step=step, flips=True)
@@ -152,17 +159,3 @@ class GeneralizedR2R(Restorer):
             w = w.repeat(1, 1, -(-height // _PERIOD), -(-width // _PERIOD))[..., :height, :width]
             total += self.clean(self.split(x, level, w.expand_as(x)).first)
         return total / self.samples
-
-
-class _WithLevel(Sequence[Tensor]):
-    """Signals (1, C, H, W) with one channel more, which holds the level of their noise."""
-
-    def __init__(self, signals: Sequence[Tensor], levels: Sequence[float]):
-        self.signals, self.levels = signals, levels
-
-    def __len__(self) -> int:
-        return len(self.signals)
-
-    def __getitem__(self, i: int) -> Tensor:  # type: ignore[override]
-        x = self.signals[i]
-        return torch.cat([x, torch.full_like(x[:, :1], self.levels[i])], dim=1)

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def trained(
 ) -> tuple[Restorer, bool]:
     """The method, trained on the signals, or as it was kept when it learned from the same before; and whether it was.
 
-    The same are: the method and its code, settings, seed, steps and every value of the signals.
+    The same are: the method, its code and that of its nets, settings, seed, steps and every value of the signals.
     """
     method = build(key, channels, settings, seed)
     if method.fits == "nothing":
@@ -58,7 +59,7 @@ def trained(
             return method, True
     method.fit(signals, like=like, seed=seed, steps=steps, observer=observer)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{id(method):x}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write_tensors({k: v.detach().cpu().contiguous() for k, v in method.state_dict().items()}, draft, {"format": "pt"})
         draft.replace(path)
@@ -78,8 +79,9 @@ def _path(
 ) -> Path:
     parameters = inspect.signature(type(method).__init__).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    parts = {type(part) for part in method.modules() if not type(part).__module__.startswith("torch.")}
     facts = {
-        "code": inspect.getsource(inspect.getmodule(type(method)) or type(method)),
+        "code": sorted({inspect.getsource(inspect.getmodule(part) or part) for part in parts}),
         "method": key,
         "channels": method.channels,
         "settings": {name: value for name, value in {**defaults, **settings}.items() if name not in method.later},

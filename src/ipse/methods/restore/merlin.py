@@ -14,6 +14,7 @@ from ipse import randomness
 from ipse.errors import UserError
 from ipse.losses.restoration_likelihood import speckle_likelihood
 from ipse.methods.restore import Restorer, Tile
+from ipse.methods.restore.lazy import Lazy
 from ipse.models.unet import UNet, from_zero
 from ipse.training import Player, patches
 
@@ -83,7 +84,8 @@ class Merlin(Restorer):
 
     def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
         size = -(-self.patch // self.net.multiple) * self.net.multiple
-        centred = _Centred(signals, [self.survey([Tile(self.checked(signals[i]))]) for i in range(len(signals))])
+        carriers = [self.survey([Tile(self.checked(signals[i]))]) for i in range(len(signals))]
+        centred = Lazy(len(signals), lambda i: without_carrier(signals[i], carriers[i]))
         self.range = self._measured(signals)
 
         def loss(step: int) -> Tensor:
@@ -151,16 +153,3 @@ def without_carrier(x: Tensor, carrier: Carrier) -> Tensor:
 
 
 _LOW = -1.429329123112601  # of the paper's sensor, for which eps = 1e-3
-
-
-class _Centred(Sequence[Tensor]):
-    """Radar images (1, 2, H, W) without their carriers."""
-
-    def __init__(self, signals: Sequence[Tensor], carriers: Sequence[Carrier]):
-        self.signals, self.carriers = signals, carriers
-
-    def __len__(self) -> int:
-        return len(self.signals)
-
-    def __getitem__(self, i: int) -> Tensor:  # type: ignore[override]
-        return without_carrier(self.signals[i], self.carriers[i])

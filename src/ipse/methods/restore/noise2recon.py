@@ -150,12 +150,6 @@ class Noise2Recon(Restorer):
         scan = self.scan(self.checked(x))
         return self.image(scan).abs()[:, None] * scan.scale.view(-1, 1, 1, 1)
 
-    def checked(self, x: Tensor) -> Tensor:
-        if x.dim() != 4 or x.shape[1] != 2 * self.channels or 0 in x.shape:
-            wanted = f"of {self.channels} coil{'s' * (self.channels > 1)} (B, {2 * self.channels}, H, W)"
-            raise UserError(f"noise2recon takes real and imaginary parts {wanted}, not {tuple(x.shape)}")
-        return x
-
 
 def _complex(x: Tensor) -> Tensor:
     """(B, 2 coils, H, W) as complex (B, coils, H, W)."""

@@ -15,8 +15,7 @@ from ipse.errors import UserError
 from ipse.losses.restoration import self_regression
 from ipse.methods.restore import Restorer, Tile
 from ipse.training import Player
-
-LUMA = (0.299, 0.587, 0.114)
+from ipse.transforms.colour import luma
 
 
 class Statistics(NamedTuple):
@@ -135,10 +134,9 @@ def recolored(x: Tensor, y: Tensor) -> Tensor:
 
     x is scaled to the luma of y, and where that leaves [0, 1], moved towards grey as far as it must.
     """
-    luma = torch.tensor(LUMA, dtype=x.dtype, device=x.device)[:, None, None]
-    lx, ly = ((luma * image).sum(1, keepdim=True) for image in (x, y))
+    lx, ly = luma(x), luma(y)
     scaled = x * (ly / lx.clamp_min(1 / 255))
-    scaled = scaled + (ly - (luma * scaled).sum(1, keepdim=True))
+    scaled = scaled + (ly - luma(scaled))
     apart = scaled - ly
     room = torch.where(apart > 0, (1 - ly) / apart.clamp_min(1e-6), ly / (-apart).clamp_min(1e-6))
     return (ly + apart * room.amin(1, keepdim=True).clamp(0, 1)).clamp(0, 1)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +16,11 @@ from ipse.data.decode import UnreadableError
 from ipse.data.photos import Photo
 from ipse.errors import UserError
 from ipse.methods.restore import Restorer
+from ipse.methods.restore.lazy import Lazy
 from ipse.methods.restore.tiles import SIDE, restore_tiled, restore_whole
+from ipse.transforms.colour import luma
 
 Signal = Photo | NDArray[Any]
-
-_LUMA = (0.299, 0.587, 0.114)
 
 
 def read(path: Path, takes: str = "image") -> Signal:
@@ -145,32 +144,12 @@ def _fitted(x: Tensor, channels: int) -> Tensor:
         return x
     if channels == 3:
         return x.expand(*x.shape[:-3], 3, *x.shape[-2:])
-    weights = torch.tensor(_LUMA).to(x)[:, None, None]
-    return (weights * x).sum(-3, keepdim=True)
+    return luma(x)
 
 
-class Signals(Sequence[Tensor]):
-    """Files as tensors that are read when they are asked for; a few of the last are kept in memory."""
+class Signals(Lazy):
+    """Files as tensors that are read when they are asked for."""
 
     def __init__(self, paths: Sequence[Path], takes: str, channels: int):
         self.paths = list(paths)
-
-        @lru_cache(maxsize=4)
-        def one(i: int) -> Tensor:
-            return tensor_of(read(self.paths[i], takes), takes, channels)
-
-        self._one = one
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    @overload
-    def __getitem__(self, i: int) -> Tensor: ...
-    @overload
-    def __getitem__(self, i: slice) -> list[Tensor]: ...
-    def __getitem__(self, i: int | slice) -> Tensor | list[Tensor]:
-        if isinstance(i, slice):
-            return [self[k] for k in range(*i.indices(len(self)))]
-        if not -len(self) <= i < len(self):
-            raise IndexError(i)
-        return self._one(i % len(self))
+        super().__init__(len(self.paths), lambda i: tensor_of(read(self.paths[i], takes), takes, channels))

@@ -76,14 +76,8 @@ class TecoGAN(Restorer):
         if not 0 <= warm <= 1:
             raise UserError(f"tecogan-pingpong: warm is a share from 0 to 1, not {warm:g}")
         self.scale, self.pingpong, self.adversarial, self.content, self.warp = scale, pingpong, adversarial, content, warp
-        self.perceptual, self.layer, self.balance, self.warm, self.detach, self.blur = (
-            perceptual,
-            layer,
-            balance,
-            warm,
-            detach,
-            blur,
-        )
+        self.perceptual, self.layer, self.balance, self.warm = perceptual, layer, balance, warm
+        self.detach, self.blur = detach, blur
         self.frames, self.crop, self.batch, self.lr = frames, crop, batch, lr
         self.features, self.feature_width = features, feature_width
         self.generator = FrameRecurrent(channels, scale=scale, blocks=blocks, width=width, flow_width=flow_width)
@@ -92,8 +86,6 @@ class TecoGAN(Restorer):
     def players(self, signals: Sequence[Tensor], like: Sequence[Tensor], seed: int, steps: int) -> Sequence[Player]:
         """signals: the clips to restore. like: sharp ones, from which it learns instead."""
         sharp = like if len(like) else signals
-        if not len(sharp):
-            raise UserError("tecogan-pingpong learns from clips: give it some")
         phi = VGG(_LAYERS, weights=self.features, width=self.feature_width, seed=seed).to(next(self.parameters()).device)
         warm, seen, strong = round(self.warm * steps), {}, 0.0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ipse.methods.restore import Restorer, Tile
+from ipse.transforms.reflect import to_multiple
 
 Read = Callable[[slice, slice], Tensor]
 Put = Callable[[slice, slice, Tensor], None]
@@ -39,7 +39,7 @@ def restore_tiled(method: Restorer, shape: tuple[int, int], read: Read, put: Put
 def restore_whole(method: Restorer, x: Tensor) -> Tensor:
     """Restores x (..., H, W) in one piece, continued by reflection to the multiple that the method wants."""
     height, width = x.shape[-2:]
-    y = method.restore(_multiple(x, method.multiple))
+    y = method.restore(to_multiple(x, method.multiple))
     scale = y.shape[-2] // _up(height, method.multiple)  # of methods that enlarge
     return y[..., : height * scale, : width * scale]
 
@@ -56,23 +56,8 @@ def _tile(rows: slice, columns: slice, shape: tuple[int, int], method: Restorer,
     halo = _up(method.halo or 0, method.multiple)
     outer = [slice(max(0, own.start - halo), min(n, own.stop + halo)) for own, n in zip((rows, columns), shape, strict=True)]
     own = [slice(inner.start - out.start, inner.stop - out.start) for inner, out in zip((rows, columns), outer, strict=True)]
-    return Tile(_multiple(read(*outer), method.multiple), *own)
+    return Tile(to_multiple(read(*outer), method.multiple), *own)
 
 
 def _up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
-
-
-def _multiple(x: Tensor, multiple: int) -> Tensor:
-    """x continued at the right and below by reflection, as often as it takes, until both sides are multiples."""
-    while any(n % multiple for n in x.shape[-2:]):
-        missing = [_up(n, multiple) - n for n in x.shape[-2:]]
-        room = [min(m, max(n - 1, 0)) for m, n in zip(missing, x.shape[-2:], strict=True)]
-        stuck = [m > 0 and r == 0 for m, r in zip(missing, room, strict=True)]
-        if any(stuck):  # a side of one pixel has nothing to reflect
-            x = x.repeat_interleave(2, -2) if stuck[0] else x
-            x = x.repeat_interleave(2, -1) if stuck[1] else x
-            continue
-        flat = F.pad(x.flatten(0, -4) if x.dim() > 4 else x, (0, room[1], 0, room[0]), mode="reflect")
-        x = flat.unflatten(0, x.shape[:-3]) if x.dim() > 4 else flat
-    return x
