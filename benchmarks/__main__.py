@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks import encoders, memory, peer, throughput, views, views_audio, views_series, views_table
+from benchmarks import encoders, memory, peer, restorers, throughput, views, views_audio, views_series, views_table
 from benchmarks.timing import Figures, machine
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +22,7 @@ ALL: dict[str, ModuleType] = {
     "throughput": throughput,
     "memory": memory,
     "peer": peer,
+    "restorers": restorers,
     "encoders": encoders,
 }
 

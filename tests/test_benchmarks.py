@@ -95,6 +95,26 @@ def test_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.count("%") == 2
 
 
+def test_restorers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("skimage", "bm3d"):
+        pytest.importorskip(package)
+    from benchmarks import restorers
+
+    from ipse.methods.restore import choice
+
+    monkeypatch.setattr(restorers, "SIDE", 32)
+    monkeypatch.setattr(restorers, "METHODS", dict.fromkeys(restorers.CORRUPTIONS, ()))
+    monkeypatch.setattr(restorers, "CLASSICS", ("nlm",))
+    monkeypatch.setattr(choice, "choose", lambda noise: choice.Choice("tv", {}, "why"))
+    figures = restorers.measure()
+    assert figures["white"]["auto"]["PSNR"] > figures["white"]["as it is"]["PSNR"]
+    assert figures["dark"]["gamma to mid grey"]["PSNR"] > figures["dark"]["as it is"]["PSNR"]
+    text = restorers.render(figures)
+    assert text.count("auto: tv") == 4
+    assert text.count(" dB |") == 3 * 3 + 4
+    assert "not installed" in restorers.render({"absent": ["bm3d"]})
+
+
 def test_memory(tmp_path: Path) -> None:
     import numpy as np
 
@@ -114,5 +134,5 @@ def test_the_page_has_every_part_and_says_what_was_not_measured() -> None:
     from benchmarks import __main__
 
     text = __main__.page({"machine": {"threads": 2, "instructions": ["avx2"], "torch": "2.6"}})
-    assert text.count("Not measured yet.") == 8
+    assert text.count("Not measured yet.") == 9
     assert "2 processor cores (avx2)" in text

@@ -217,6 +217,34 @@ def test_what_a_folder_teaches_is_learned_once_from_all_of_it(
     assert opened.count("c.png") == (0 if learn is None else 2)
 
 
+def test_auto_learns_once_from_all_photos_of_a_kind(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ipse.methods.restore import choice, kept
+
+    usual, learned = kept.trained, []
+    found = choice.choose
+
+    def quick(noise: Any) -> choice.Choice:
+        chosen = found(noise)
+        return chosen._replace(settings={**chosen.settings, "width": 8, "samples": 1}, steps=3)
+
+    def trained(key: str, *about: Any, **words: Any) -> Any:
+        learned.append((key, len(words["signals"]), words["steps"]))
+        return usual(key, *about, **words)
+
+    monkeypatch.setattr(choice, "choose", quick)
+    monkeypatch.setattr(kept, "trained", trained)
+    chance = np.random.default_rng(0)
+    Path("in").mkdir()
+    for name, sigma in (("a", 20), ("b", 30)):
+        light = 255 * (scene(120, 160) / 255) ** 0.4
+        noisy = (light + chance.normal(0, sigma, light.shape)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(f"in/{name}.png")
+    ipse.restore("in", quiet=True)
+    assert learned == [("generalized-r2r", 2, 3)]
+    facts = json.loads(Path("restored/restored.json").read_text())["restored"]
+    assert facts[0]["why"] != facts[1]["why"]
+
+
 def test_references_by_name(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save("in/a.png")
     save("in/b.png")

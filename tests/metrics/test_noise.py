@@ -52,7 +52,7 @@ def test_tiny_pictures(shape: tuple[int, ...]) -> None:
 
 def test_what_is_chosen_can_be_built() -> None:
     found = [choose(Noise(0.1, *rest)) for rest in ((0.0, 0.0, 0.5), (1.0, 0.0, 0.5), (0.0, 1.0, 0.5), (0.0, 0.0, 0.1))]
-    assert len({choice.method for choice in found}) == 4
+    assert len({(choice.method, choice.settings.get("noise")) for choice in found}) == 4
     for choice in found:
         assert build(choice.method, 3, choice.settings).noise
 

@@ -137,7 +137,7 @@ class Task:
         signal = read(file, takes, skipped)
         if signal is None:
             return None
-        model, how = self._model_for(signal, choice, [f for f, c in chosen if c == choice])
+        model, how = self._model_for(signal, choice, [f for f, c in chosen if c.what == choice.what])
         began = time.perf_counter()
         result = signals.restored(model, signal, strength=self.strength, side=self.tile)
         seconds = time.perf_counter() - began
@@ -173,7 +173,7 @@ class Task:
         cls, channels = papers.load(choice.method, ROLE), signals.channels_of(signal)
         if not self.learn and (cls.fits == "each" or not group):
             return self._model(choice, channels, [signals.tensor_of(signal, cls.takes, channels)])
-        key = (repr(choice), channels)
+        key = (choice.what, channels)
         if key in self._shared:
             return self._shared[key][0], ""
         paths = [] if cls.fits in ("nothing", "noise") else self.learn or [file.path for file in group]
@@ -201,7 +201,7 @@ class Task:
             signals=tensors,
             like=like,
             seed=self.seed,
-            steps=self.steps,
+            steps=self.steps or choice.steps,
             observer=observer,
         )
         if cls.fits == "nothing":
