@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -94,7 +96,7 @@ def measure() -> Figures:
         return {"absent": absent}
     result: Figures = {"absent": []}
     for kind, (_, corrupt) in CORRUPTIONS.items():
-        with tempfile.TemporaryDirectory() as name:
+        with tempfile.TemporaryDirectory() as name, patch.dict(os.environ, IPSE_CACHE=f"{name}/cache"):  # nothing is learned yet
             folder = Path(name)
             chance = torch.Generator().manual_seed(randomness.key(0, "noise", kind))
             truth = written(photos(), folder / "true")

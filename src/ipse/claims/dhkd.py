@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ipse.claims import Claim, accuracy, distilled, pictures, selftrained
 
@@ -14,14 +14,16 @@ CLAIM = Claim(
     statement="A student that matches its teacher's scores with a second head is right more often than one that does so with the head of the labels.",
     setting=(
         "Fashion-MNIST, 2,000 pictures to learn from, 5,000 to test; teacher small_conv (32, 64, 128), student (8, 16, 32), batch 64, "
-        "400 steps of SGD at lr 0.05"
+        "400 steps of SGD at lr 0.05, weight decay 5e-4, alpha 1, temperature 2; neither arm has its gradients aligned"
     ),
     measure="accuracy of the student",
     unit="%",
     seeds=5,
     tried=(
-        "The authors' alpha 1, temperature 2, learning rate and weight decay for both; neither has its gradients aligned, so that "
-        "the head is all that differs."
+        "Another draw (seed 100, teacher 82.1 %), learning rates 0.02, 0.05 and 0.1 at alpha 1: two heads 76.9, 77.6 and 76.9 %, one "
+        "head 76.2, 78.2 and 76.3 %. Alpha 3 at 0.05 was worse for both: 75.8 and 75.7 %. So both take 0.05 and alpha 1, which are also "
+        "the authors'. The head is all that differs; gradients aligned, which is the whole method, and plain distillation "
+        "(temperature 4, weight 0.9) at the same rate are shown beside."
     ),
 )
 
@@ -30,7 +32,8 @@ def run(seed: int, long: bool) -> dict[str, float]:
     data = pictures("fashion-mnist", 2000, 5000, seed)
     words = {"batch_size": 64, "steps": 4000 if long else 400}
     teacher = selftrained(data, seed, method="supervised", encoder="small_conv", lr=2e-3, **words)
-    small = {"student": "small_conv", "options": {"widths": (8, 16, 32)}, "optimizer": "sgd", "lr": 0.05, **words}
+    small: dict[str, Any] = {"student": "small_conv", "options": {"widths": (8, 16, 32)}, **words}
+    small |= {"optimizer": "sgd", "lr": 0.05, "weight_decay": 5e-4}
     aligned = distilled(teacher, data, seed, method="dhkd", **small)
     plain = distilled(teacher, data, seed, method="kd", **small)
     return {
