@@ -11,12 +11,23 @@ if TYPE_CHECKING:
     from ipse.data import Form, Samples
 
 CLAIM = Claim(
-    statement="Distilling the model on pictures of another source keeps more of the other classes than on noise, while one is forgotten.",
-    setting="CIFAR-10, 4,000 pictures to learn from, 1,000 to test; small_conv (16, 32, 64), the class 'ship' forgotten; patches of two photographs",
+    statement=(
+        "Distilling the model on pictures of another source keeps more of the other classes than on noise, while one is "
+        "forgotten."
+    ),
+    setting=(
+        "CIFAR-10, 4,000 pictures to learn from, 1,000 to test; small_conv (16, 32, 64), 10 epochs, the class 'ship' "
+        "forgotten; 2,000 patches of two photographs, or as many pictures of noise; batches of 128, at most 6 epochs at lr "
+        "5e-4"
+    ),
     measure="accuracy on test pictures of the classes that are kept",
     unit="%",
     seeds=3,
-    tried="Nothing yet: both arms with the same settings, batches of 128.",
+    tried=(
+        "On seed 100, before: 50.8 %. At lr 1e-3, 5e-4 photographs kept 45.6, 51.6 %, noise 37.4, 48.7 %, and at most 0.5 % of "
+        "the class was still named rightly; neither, at 5e-4: 23.2 %. So 5e-4, the default, is the better for both. Smaller "
+        "rates and other weights of the distillation were not tried."
+    ),
 )
 
 
@@ -26,9 +37,8 @@ def run(seed: int, long: bool) -> dict[str, float]:
     data = pictures("cifar10", 20000 if long else 4000, 1000, seed)
     case = Case(data, one_class(data, "ship"), seed, epochs=10, widths=(16, 32, 64))
     pools = {"photographs": patches(data.form, 2000, seed), "noise": noise(data.form, 2000, seed)}
-    words = {"batch_size": 128, "epochs": 6}
+    words = {"batch_size": 128, "epochs": 6, "lr": 5e-4}
     arms = {name: case.audit(case.after("scar", pool=pool, **words)) for name, pool in pools.items()}
-    arms["neither"] = case.audit(case.after("scar", pool=pools["noise"], keeping=0.0, **words))
     before = case.before()
     return {name: numbers["test-accuracy"] for name, numbers in arms.items()} | {
         "before": before["test-accuracy"],

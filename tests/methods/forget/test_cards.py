@@ -184,6 +184,14 @@ def test_laf_leaves_the_head_alone_unless_labels_repair_it(taught: models.Classi
         assert torch.equal(v, repaired.encoder.state_dict()[k])
 
 
+def test_laf_keeps_the_statistics_of_normalisations(taught: models.Classifier) -> None:
+    few, rest, _ = halves()
+    after = LAF(epochs=1, autoencoder_epochs=1).forget(taught, forget=few, retain=rest)
+    kept = dict(taught.named_buffers())
+    assert all(torch.equal(v, kept[k]) for k, v in after.named_buffers())
+    assert not torch.equal(look(after, few).features, look(taught, few).features)
+
+
 def test_an_autoencoder_of_constant_features_learns_them() -> None:
     torch.manual_seed(0)
     vae, e = Autoencoder(6, 4), torch.full((16, 6), 1.5)

@@ -22,7 +22,8 @@ class LAF(Forgetter):
     latent, lr_gap, lr_align and temperature are those of the authors' small network on MNIST; 16, 1e-5, 4e-5 and 20 are for a
     ResNet-18. Their losses are sums over the batch. An epoch ends with the smaller part. The autoencoder's output is linear here,
     because features have no upper bound; the authors' ends in a sigmoid. supervised: with so many labelled samples to keep the
-    head is repaired in the end (LAF+R).
+    head is repaired in the end (LAF+R). Normalisations keep the statistics that they have: those of a batch of forgotten samples
+    alone would hide how these differ from kept ones.
 
     Shen et al., ICLR 2024, arXiv:2404.00506
     """
@@ -58,12 +59,14 @@ class LAF(Forgetter):
             return many.batch(step).views[0].x, few.batch(step).views[0].x
 
         def gap(step: int) -> Tensor:
+            model.eval()  # kept and forgotten samples must be seen alike, and as they are seen in the end
             kept, forgotten = (features(model, x) for x in both(step))
             keys = (randomness.key(given.seed, name, step) for name in ("kept", "forgotten"))
             again = [vae(e, key)[0] for vae, e, key in zip((of_all, of_few), (kept, forgotten), keys, strict=True)]
             return likelihood_gap(kept, again[0], forgotten, again[1])
 
         def align(step: int) -> Tensor:
+            model.eval()
             seen = both(step)
             now = [features(model, x) for x in seen]
             with torch.no_grad():
