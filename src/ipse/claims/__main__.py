@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     path = Path("docs/RESULTS.md")
     try:
-        text = page(read_all(Path("results")))
+        records = read_all(Path("results"))
+        tested = {record.key for record in records}
+        text = page(records, [key for key in known() if key not in tested])
     except UserError as e:
         print(f"ipse: error: {e}", file=sys.stderr)
         return 2

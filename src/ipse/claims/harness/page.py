@@ -30,10 +30,10 @@ Each paper's claim is tested in miniature against its baseline, with the same se
 _COLUMNS = ("paper", "claim", "setting", "ours", "baseline", "effect [95% interval]", "verdict", "seeds", "minutes")
 
 
-def page(records: Iterable[Record]) -> str:
+def page(records: Iterable[Record], waiting: Sequence[str] = ()) -> str:
     """The page: how many claims came out how, a table of them in the order of the catalogue, and a section for each.
 
-    Raises UserError for a record of a paper that the catalogue does not have.
+    waiting: the papers whose claim is written and has not been tested yet. Raises UserError for a record of a paper that the catalogue does not have.
     """
     order = {key: place for place, key in enumerate(papers.everything())}
     records = list(records)
@@ -41,6 +41,8 @@ def page(records: Iterable[Record]) -> str:
         raise UserError(f"results/{strange[0]}.json: the catalogue has no paper of this key")
     records.sort(key=lambda record: order[record.key])
     parts = [_HEAD.format(counts=_counts(records))]
+    if waiting:
+        parts.append(_text(f"Written and not tested yet: {', '.join(waiting)}.") + "\n")
     if records:
         parts += [_table([_COLUMNS, *map(_row, records)]) + "\n", *map(_section, records)]
     return "\n".join(parts)
