@@ -71,7 +71,7 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     shown = queries if nearest is None else np.unique(np.concatenate([queries, nearest[1].ravel()]))
     columns, importances = _importances(encoder, held)
     column_names = [str(column["name"]) for column in encoder.form.get("columns", ())]
-    begun = config.get("from") or config["pretrained"]
+    begun = config.get("from") or config.get("pretrained")
     measures = [
         Measure(
             name,
