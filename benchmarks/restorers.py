@@ -96,10 +96,8 @@ def measure() -> Figures:
         return {"absent": absent}
     result: Figures = {"absent": []}
     for kind, (_, corrupt) in CORRUPTIONS.items():
-        with (
-            tempfile.TemporaryDirectory() as name,
-            patch.dict(os.environ, IPSE_CACHE=f"{name}/cache"),
-        ):  # nothing is learned yet
+        # a cache of its own: nothing is learned yet
+        with tempfile.TemporaryDirectory() as name, patch.dict(os.environ, IPSE_CACHE=f"{name}/cache"):
             folder = Path(name)
             chance = torch.Generator().manual_seed(randomness.key(0, "noise", kind))
             truth = written(photos(), folder / "true")

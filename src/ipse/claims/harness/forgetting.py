@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from ipse.claims.harness.kit import told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -30,6 +32,7 @@ class Case:
     lr: float = 2e-3
     says: Literal["classes", "numbers"] = "classes"
     widths: tuple[int, ...] = (8, 16, 32)
+    _gold: dict[bool, dict[str, float]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def forget(self) -> Samples:
@@ -68,11 +71,27 @@ class Case:
 
     def gold(self, *, full: bool = False) -> dict[str, float]:
         """The numbers of the audit of the retrained model."""
-        return self._audited(self.retrained, full)["forgotten"]
+        if full not in self._gold:
+            self._gold[full] = self._audited(self.retrained, full)["forgotten"]
+        return self._gold[full]
 
     def before(self) -> dict[str, float]:
         """The numbers of the audit of the model as it was."""
         return self._audited(self.original, False)["original"]
+
+    def apart(self, model: Mapping[str, float], *also: str) -> float:
+        """How far the numbers of an audit lie from the retrained model's: mean |difference| of the three accuracies and `also`."""
+        gold, names = self.gold(), ("forget-accuracy", "retain-accuracy", "test-accuracy", *also)
+        return sum(abs(model[name] - gold[name]) for name in names) / len(names)
+
+    def beside_gold(self, arms: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+        """What a claim on a forgotten digit shows of each arm's audit: how far from the retrained model, what it still names."""
+        return {
+            **{arm: self.apart(found) for arm, found in arms.items()},
+            **{f"still named, {arm}": found["forget-accuracy"] for arm, found in arms.items()},
+            **{f"other digits on test, {arm}": found["test-accuracy"] for arm, found in arms.items()},
+            "other digits on test, retrained": self.gold()["test-accuracy"],
+        }
 
     def _audited(self, model: Classifier, full: bool) -> dict[str, dict[str, float]]:
         from ipse.jobs.forgetting.audits import audit
