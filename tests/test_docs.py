@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 import ipse.claims
 from ipse import cli, papers
@@ -73,6 +74,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     folder = tmp_path_factory.mktemp("docs")
     shutil.copytree(photos, folder / "photos")
     make_recordings(folder / "recordings")
+    make_slides(folder)
     make_sensors().to_csv(folder / "sensors.csv", index=False)
     make_customers().to_parquet(folder / "customers.parquet")
     with pytest.MonkeyPatch.context() as patch:
@@ -99,6 +101,21 @@ def make_recordings(folder: Path) -> None:
         lines.append(f"{speaker}/{i:02}.wav,{speaker}")
     (folder / "anna" / "empty.wav").touch()
     (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def make_slides(folder: Path) -> None:
+    """24 bright discs before dark in slides/, masks for half of them in masks/; six more of each."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:24, :24]
+    for prefix, count in (("", 24), ("more-", 6)):
+        for name in ("slides", "masks"):
+            (folder / f"{prefix}{name}").mkdir()
+        for i in range(count):
+            disc = (y - rng.uniform(8, 16)) ** 2 + (x - rng.uniform(8, 16)) ** 2 < 36
+            grey = (60 + 120 * disc + rng.normal(0, 12, disc.shape)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(grey).save(folder / f"{prefix}slides" / f"{i:02}.png")
+            if i % 2 == 0:
+                Image.fromarray(disc.astype(np.uint8)).save(folder / f"{prefix}masks" / f"{i:02}.png")
 
 
 def make_sensors() -> pd.DataFrame:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from ipse.data import Samples, open_data
+from ipse.data.masks import Masks
 
 N = 48
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "small_conv": {},
+    "unet": {"width": 8, "depth": 2},
     "small_vit": {"width": 48, "depth": 2},
     "mel_conv": {"widths": (8, 16), "n_mels": 16, "dim": 24},
     "mel_transformer": {"width": 32, "depth": 2, "n_mels": 16},
@@ -28,14 +30,25 @@ ENCODERS: dict[str, dict[str, Any]] = {
 
 @cache
 def samples(modality: str) -> Samples:
-    """48 samples: groups of four where the modality has groups, and some of everything missing where things may be missing."""
-    return {"image": _images, "audio": _audio, "series": _series, "table": _table}[modality]()
+    """48 samples: groups of four where the modality has groups, and some of everything missing where things may be missing.
+
+    "masks" are the pictures with masks of three classes for every other one, by how bright they are, and nothing known of some rows.
+    """
+    return {"image": _images, "masks": _masks, "audio": _audio, "series": _series, "table": _table}[modality]()
 
 
 def _images() -> Samples:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (N, 3, 4, 4), dtype=np.uint8)
     return open_data(np.kron(coarse, np.ones((1, 1, 4, 4), np.uint8))).train
+
+
+def _masks() -> Samples:
+    pictures = _images()
+    pixels = (pictures.read(np.arange(0, N, 2))["x"].float().mean(1).numpy() // 86).astype(np.int16)
+    pixels[:, :2] = -1
+    place = np.where(np.arange(N) % 2, -1, np.arange(N) // 2)
+    return pictures.relabelled(np.where(place < 0, -1, 0)).masked(Masks(pixels, place))
 
 
 def _audio() -> Samples:

@@ -49,7 +49,7 @@ def rewrite(folder: Path, **changes: object) -> None:
 
 class TestCreate:
     def test_our_own_are_listed_and_timms_are_known_too(self):
-        assert known("image") == ["small_conv", "small_vit", "tiny_vit"]
+        assert known("image") == ["small_conv", "small_vit", "tiny_vit", "unet"]
         assert {*known("image"), "mel_conv", "dilated_conv", "table_mlp"} < {*known()}
         assert create("resnet18", form.image(3, 32)).name == "resnet18"
         assert create("resnet18.a1_in1k", form.image(3, 32)).dim == 512

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
+from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -75,6 +76,15 @@ def probe(file: IO[bytes]) -> tuple[int, bool] | None:
         with opened(file) as image:
             return min(image.size), _is_grey(image)
     except UnreadableError:
+        return None
+
+
+def size_of(path: Path) -> tuple[int, int] | None:
+    """Height and width of an upright picture, from the header of its file; None when it cannot be read."""
+    try:
+        with path.open("rb") as file, opened(file) as image:
+            return image.size if _orientation(image) >= 5 else image.size[::-1]
+    except (OSError, UnreadableError):
         return None
 
 

@@ -86,7 +86,7 @@ def _indices(y: NDArray[Any], classes: tuple[str, ...]) -> Ints:
 
 
 def named_by(word: str | Path) -> tuple[Path | None, str | None]:
-    """What a user's word for labels names: FILE, FILE:COLUMN, or a COLUMN of the data's own table.
+    """What a user's word for labels names: FILE, FILE:COLUMN, a FOLDER, or a COLUMN of the data's own table.
 
     Raises UserError when it looks like a file and there is none.
     """

@@ -13,6 +13,7 @@ from ipse.data.cache import cache_folder
 from ipse.data.digest import Progress, digest
 from ipse.data.form import MODALITIES, Form, size_of
 from ipse.data.labels import LABEL_FILES, called, check_names, in_order, look_up, merged, named_by, read_labels, renumbered
+from ipse.data.masks import with_masks
 from ipse.data.samples import Samples
 from ipse.data.sources import Found, find
 from ipse.data.store import Opened, Skipped
@@ -56,7 +57,7 @@ def open_data(
     """Opens DATA: a folder, a file, arrays, a data frame, a `datasets` object, or a name; what is open already stays as it is.
 
     labels: FILE or FILE:COLUMN, a CSV of sample and label, or a COLUMN of the table that is the data or lies in its folder. They take
-    the place of the data's own labels in the parts that they name samples of.
+    the place of the data's own labels in the parts that they name samples of. A FOLDER holds masks of pictures (`ipse.data.masks`).
     modality: image, audio, series or table; None finds out by what DATA contains.
     size: of the views the model will see: pixels a side, seconds, or steps; None decides by the data.
     form: of the samples a model was made for, as which DATA is opened; it takes the place of modality and size.
@@ -73,6 +74,8 @@ def open_data(
     if form is not None:
         modality, size = form["modality"], size_of(form)
     file, column = (None, None) if labels is None else named_by(labels)
+    folder = file if file is not None and file.is_dir() else None
+    file = None if folder else file
     table = {} if file is None else read_labels(file, column)  # before the samples, which may take long
     quiet: Progress = lambda what, done, total: None  # noqa: E731
     wanted = Wanted(
@@ -95,6 +98,9 @@ def open_data(
     classes = merged(train.classes, test.classes) if test else train.classes
     opened = [_relabelled(part, classes) for part in (train, test) if part]
     key = digest(train.key, test and test.key)
+    if folder is not None:
+        classes, opened, content = with_masks(folder, opened, skipped)
+        key = digest(key, content)
     if file is not None:
         classes, opened = _labelled(file, table, classes, opened, skipped)
         key = digest(key, sorted(table.items()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from typing_extensions import Self
 from ipse.data.form import Form
 from ipse.data.strings import Strings
 
+if TYPE_CHECKING:
+    from ipse.data.masks import Masks
+
 Ints = NDArray[np.int64]
 Raw = dict[str, Tensor]
 
@@ -24,12 +27,14 @@ class Samples(ABC):
 
     form: what they are (`ipse.data.form`).  y: (N,) int64, -1 where there is no label.  names: N strings.
     group: (N,) int64, what belongs together (the windows of one recording, the rows of one person); None where each stands alone.
+    masks: of pictures, the classes of pixels; y is then 0 where there is a mask. None where labels are of whole samples.
     """
 
     form: Form
     y: Ints
     names: Strings
     group: Ints | None = None
+    masks: Masks | None = None
     _rows: Ints | None = None
 
     def __len__(self) -> int:
@@ -50,9 +55,10 @@ class Samples(ABC):
         return np.linspace(0, len(self) - 1, min(most, len(self))).astype(np.int64)
 
     def read(self, index: Tensor | ArrayLike) -> Raw:
-        """The samples at `index` (B,) as they are kept: named tensors (B, ...), `x` among them."""
+        """The samples at `index` (B,) as they are kept: named tensors (B, ...), `x` among them, and `mask` where there are masks."""
         rows = as_rows(index)
-        return self._read(rows if self._rows is None else self._rows[rows])
+        rows = rows if self._rows is None else self._rows[rows]
+        return self._read(rows) if self.masks is None else {**self._read(rows), "mask": self.masks.read(rows)}
 
     @abstractmethod
     def _read(self, rows: Ints) -> Raw:
@@ -71,6 +77,12 @@ class Samples(ABC):
         """The same samples with the labels `y` (N,)."""
         part = copy.copy(self)
         part.y = y
+        return part
+
+    def masked(self, masks: Masks) -> Self:
+        """The same samples with these masks, of all that are in their store."""
+        part = copy.copy(self)
+        part.masks = masks
         return part
 
 

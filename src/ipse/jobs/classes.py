@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from ipse.models import Classifier
     from ipse.reports import Verdicts
 
-FEWEST, ROWS, LIMIT = 20, 4096, 10_000
+ROWS, LIMIT = 4096, 10_000
 BASELINES = ("self-training", "label-spreading")
 
 
 def finish(run: Run, data: Data, teacher: Teacher | None, limit: int) -> dict[str, Any]:
     """Calibrates the classifier of a run, writes predictions.csv, and gives the lines of the log: `start`, `evaluation` and more."""
     from ipse.jobs.settings import build, lessons
-    from ipse.metrics.classification import MEASURES, scores
+    from ipse.metrics.classification import MEASURES, judged
     from ipse.models import save_classifier
 
     config = run.config
@@ -33,43 +33,49 @@ def finish(run: Run, data: Data, teacher: Teacher | None, limit: int) -> dict[st
     notes = calibrate(model, data, config)
     save_classifier(model, run.path)
     predict(run, model, data)
-    judged = own_test(run, data)
-    if judged.test is None:
+    tested = own_test(run, data)
+    if tested.test is None:
         notes.append(
             "No label was held out and there is no test part with labels: how often the classifier is right is not known."
         )
-    elif judged.test is not data.test:
-        notes.append(f"Judged by {len(judged.test):,} labels that were held out from learning.")
-    grades = model if judged.test is not None else None
+    elif tested.test is not data.test:
+        what = "labels" if tested.test.masks is None else "masks"
+        notes.append(f"Judged by {len(tested.test):,} {what} that were held out from learning.")
+    grades = model if tested.test is not None else None
     first = build(config, lessons(data, config), teacher).encoder.eval()
-    start = measure(first, judged, limit=limit, also=BASELINES)
-    evaluation = measure(model.encoder, judged, limit=limit, also=BASELINES, model=grades)
+    start = measure(first, tested, limit=limit, also=BASELINES)
+    evaluation = measure(model.encoder, tested, limit=limit, also=BASELINES, model=grades)
     if grades is not None:
-        part = graded(model.classes, judged, limit)
-        raw, y = scores(model, part), _tensor(part.y)
+        raw, y = judged(model, graded(model.classes, tested, limit))
         start |= {name: MEASURES[name](raw, y) for name in ("calibration-error", "negative-log-likelihood")}
     line = {"start": start, "evaluation": evaluation, "notes": notes}
-    return line | ({"models": compare(run, judged, model, teacher, limit)} if teacher is not None else {})
+    return line | ({"models": compare(run, tested, model, teacher, limit)} if teacher is not None else {})
 
 
 def calibrate(model: Classifier, data: Data, config: Mapping[str, Any]) -> list[str]:
     """Fits the temperature of a classifier on the labels that were held out; leaves it at 1 where they are too few, and says so."""
-    from ipse.jobs.settings import held_out
-    from ipse.metrics.classification import fit_temperature, scores
+    from ipse.jobs.settings import fewest, held_out
+    from ipse.metrics.classification import fit_temperature, judged
 
     held = held_out(data, config)
-    if len(held) < FEWEST:
-        some = f"{len(held)} labels were" if len(held) else "no label was"
-        return [f"Confidences are not calibrated: {some} held out from learning, and that takes at least {FEWEST} (--holdout)."]
-    model.temperature.fill_(fit_temperature(scores(model, held), _tensor(held.y)))
+    what = "labels" if held.masks is None else "masks"
+    if len(held) < (enough := fewest(held)):
+        some = f"{len(held)} {what} were" if len(held) else f"no {what[:-1]} was"
+        return [f"Confidences are not calibrated: {some} held out from learning, and that takes at least {enough} (--holdout)."]
+    model.temperature.fill_(fit_temperature(*judged(model, held)))
     return [
-        f"Confidences are calibrated on {len(held):,} labels held out from learning: temperature {float(model.temperature):.3g}."
+        f"Confidences are calibrated on {len(held):,} {what} held out from learning: temperature {float(model.temperature):.3g}."
     ]
 
 
 def predict(run: Run, model: Classifier, data: Data) -> None:
-    """Writes the class of every sample to learn from, how likely it is, and the label that was given, to predictions.csv."""
+    """Writes the class of every sample to learn from, how likely it is, and the label that was given, to predictions.csv; masks for classes of pixels."""
     import torch
+
+    if data.train.masks is not None:
+        from ipse.jobs.segmenting import predict_masks
+
+        return predict_masks(run, model, data)
 
     from ipse.metrics.classification import scores
 
@@ -113,14 +119,14 @@ def facts(model: nn.Module, samples: Samples, part: Samples | None) -> dict[str,
 
 def verdicts(run: Run, data: Data) -> Verdicts:
     """What the report shows of a classifier, judged on the labels of data; of its own data, by those that it did not learn from."""
-    from ipse.metrics.classification import confusion, reliability, scores
+    from ipse.metrics.classification import confusion, judged, reliability
     from ipse.reports.verdicts import Verdicts, bins
 
     model, models = run.classifier, run.judgement.get("models", ())
     part = graded(model.classes, data, LIMIT)
     if not len(part) or (data.test is None and data.key == run.config["data_key"]):
         return Verdicts(models=models)
-    raw, y = scores(model, part), _tensor(part.y)
+    raw, y = judged(model, part)
     after, before = (bins(*(column.tolist() for column in reliability(s, y))) for s in (raw / model.temperature, raw))
     return Verdicts(model.classes, confusion(raw, y).numpy(), after, before if after != before else (), models)
 

@@ -63,4 +63,6 @@ def _show(run: Run, data: Data) -> None:
     print(f"encoder: {run.path / 'encoder.safetensors'}")
     if run.has_classes:
         print(f"labels:  {run.predictions}")
+    if run.masks.exists():
+        print(f"masks:   {run.masks}")
     print(f"report:  {run.report.resolve().as_uri()}")

@@ -76,8 +76,17 @@ def measure(
 
     limit: at most so many samples of each part. model: the encoder's classifier.
     """
+    from ipse.models import Segmenter
+
     given = words is not None
-    about_classes = [name for name, meaning in MEANINGS.items() if meaning.needs_classes and (words is None or name in words)]
+    pixels = isinstance(model, Segmenter)
+    about_classes = [
+        name
+        for name, meaning in MEANINGS.items()
+        if meaning.needs_classes and (name in words if words is not None else pixels or not meaning.of_pixels)
+    ]
+    if given and not pixels and model is not None and (wrong := [name for name in about_classes if MEANINGS[name].of_pixels]):
+        raise UserError(f"--metrics {wrong[0]}: is for models of pixels, and this one names whole samples")
     if about_classes and given and model is None:
         raise UserError(
             f"--metrics {about_classes[0]}: needs a classifier, and labels that it has not learned from: give a run that has one, and DATA"
@@ -89,19 +98,23 @@ def measure(
 
 def _judged(model: Classifier, data: Data, words: Sequence[str], limit: int | None, *, strict: bool) -> dict[str, float]:
     """The measures of a classifier, calibrated; none where no label is of its classes, or UserError if that is `strict`."""
-    import torch
-
-    from ipse.metrics.classification import MEASURES, scores
+    from ipse.metrics.classification import MEASURES, judged
+    from ipse.models import Segmenter
 
     samples = graded(model.classes, data, limit)
+    if data.classes and isinstance(model, Segmenter) != (samples.masks is not None):
+        if not strict:
+            return {}
+        names, labels = ("pixels", "a FOLDER of masks") if samples.masks is None else ("whole samples", "FILE.csv")
+        raise UserError(f"the model names {names}, and the labels of {data.name} are of another kind: give --labels, {labels}")
     if not samples.labelled:
         if strict:
             raise UserError(
                 f"--metrics {','.join(words)}: needs labels of the classes {', '.join(model.classes[:5])}, and {data.name} has none"
             )
         return {}
-    s, y = scores(model, samples) / model.temperature, torch.as_tensor(samples.y)
-    return {word: MEASURES[word](s, y) for word in words}
+    s, y = judged(model, samples)
+    return {word: MEASURES[word](s / model.temperature, y) for word in words}
 
 
 def graded(classes: Sequence[str], data: Data, limit: int | None = None) -> Samples:
@@ -109,9 +122,13 @@ def graded(classes: Sequence[str], data: Data, limit: int | None = None) -> Samp
     import numpy as np
 
     from ipse.data.labels import renumbered
+    from ipse.data.masks import numbered
 
     part = data.test if data.test is not None and data.test.labelled else data.train
-    part = part.relabelled(renumbered(part.y, data.classes, classes)) if tuple(classes) != data.classes else part
+    if part.masks is not None:
+        part = numbered(part, data.classes, classes)
+    elif tuple(classes) != data.classes:
+        part = part.relabelled(renumbered(part.y, data.classes, classes))
     known = np.flatnonzero(part.y >= 0)
     if limit and len(known) > limit:
         known = known[np.linspace(0, len(known) - 1, limit).astype(np.int64)]

@@ -29,8 +29,8 @@ def export(
     timm's names, for `timm.create_model(NAME, num_classes=0, checkpoint_path=FILE)`; only for timm's encoders, and with how to
     open it in the metadata. onnx: a graph to `embedding` (N, dim), any N, from `image` (N, C, S, S) in [-1, 1], `audio` (N, T),
     `series` (N, C, T) or `table` (N, D), NaN where nothing is known; its metadata say what the numbers are: rate, means, scales,
-    categories. A classifier has a second output, `logits` (N, K), whose softmax is its calibrated confidence, and its metadata name
-    the classes; the other formats hold its encoder alone.
+    categories. A classifier has a second output, `logits` (N, K), whose softmax is its calibrated confidence, or (N, K, S, S)
+    where it names pixels, and its metadata name the classes; the other formats hold its encoder alone.
 
     Raises UserError for other formats and endings, for encoders that a format cannot hold, and where the file cannot be written.
     """

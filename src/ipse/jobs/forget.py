@@ -59,7 +59,7 @@ def forget(
 
     kind: type[Forgetter] = papers.load(method, "forget method")
     origin = Run.open(run)
-    model, config = origin.classifier, origin.config
+    model, config = origin.naming_samples("forget"), origin.config
     trained = config.get("trained", config)
     settings = names.checked(kind, names.assignments(set, "--set"), method)
     opened = _opened(origin, data, labels, model)

@@ -11,7 +11,8 @@ class Meaning(NamedTuple):
     """How to read a measure, and what it can be taken of.
 
     percent: whether it is a share. modality: the only kind of data that it is for. usual: whether it is taken unasked. watchable: whether it can be
-    taken on the way. needs_classes: whether it is about a classifier, and so taken unasked of each.
+    taken on the way. needs_classes: whether it is about a classifier, and so taken unasked of each. of_pixels: whether
+    it is for classifiers of pixels alone.
     """
 
     text: str
@@ -22,6 +23,7 @@ class Meaning(NamedTuple):
     usual: bool = True
     watchable: bool = False
     needs_classes: bool = False
+    of_pixels: bool = False
 
 
 _of_classes = partial(Meaning, needs_labels=True, usual=False, needs_classes=True)
@@ -29,7 +31,7 @@ _of_labels = partial(Meaning, higher_is_better=True, needs_labels=True, percent=
 
 MEANINGS: Mapping[str, Meaning] = {
     "accuracy": _of_classes(
-        "Share of samples whose class the model names; of the test part, where there is one.",
+        "Share of samples whose class the model names, or of pixels where masks are the labels; of the test part, where there is one.",
         higher_is_better=True,
         percent=True,
     ),
@@ -37,6 +39,12 @@ MEANINGS: Mapping[str, Meaning] = {
         "The same within each class, averaged over the classes: rare ones count as much as common ones.",
         higher_is_better=True,
         percent=True,
+    ),
+    "mean-iou": _of_classes(
+        "Overlap of what is called a class and what is one: intersection over union of the pixels, averaged over the classes.",
+        higher_is_better=True,
+        percent=True,
+        of_pixels=True,
     ),
     "calibration-error": _of_classes(
         "How far the model's confidence is from how often it is right, on average.", higher_is_better=False, percent=True

@@ -57,6 +57,7 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     from ipse.jobs.classes import verdicts
     from ipse.jobs.evaluate import parts
     from ipse.jobs.measures import MEANINGS
+    from ipse.jobs.segmenting import masks
     from ipse.metrics.embedding import embeddings
     from ipse.metrics.rank import spectrum
     from ipse.reports import Measure, Report, portray, write
@@ -65,7 +66,7 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
     encoder, config, history, last = run.encoder, run.config, run.history(), run.judgement
     _, held = parts(data, limit=SHOWN)
     z = embeddings(encoder, held).numpy()
-    labels = held.y.tolist() if held.labelled else None
+    labels = held.y.tolist() if held.labelled and held.masks is None else None
     queries = held.spread(QUERIES)
     nearest = (queries, *neighbours(z, queries, min(NEIGHBOURS, len(z) - 1))) if len(z) > 1 else None
     shown = queries if nearest is None else np.unique(np.concatenate([queries, nearest[1].ravel()]))
@@ -100,6 +101,7 @@ def write_report(run: Run, data: Data, path: Path | None = None) -> Path:
         importances=[(column_names[column], share) for column, share in zip(columns, importances, strict=True)],
         unmeasured=len(column_names) - len(columns),
         verdicts=verdicts(run, data) if run.has_classes else None,
+        **masks(run, data),
         skipped=[(s.name, s.reason) for s in data.skipped],
         notes=last.get("notes", ()),
         config={k: v for k, v in config.items() if k not in ("command", "words")},

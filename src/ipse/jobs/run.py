@@ -74,6 +74,15 @@ class Run:
 
         return load_classifier(self.path)
 
+    def naming_samples(self, job: str) -> Classifier:
+        """The classifier, for a job that is about classes of whole samples; raises UserError where it names pixels."""
+        from ipse.models import Segmenter
+
+        model = self.classifier
+        if isinstance(model, Segmenter):
+            raise UserError(f"{self} names the classes of pixels, and ipse {job} is for models that name whole samples")
+        return model
+
     @property
     def has_classes(self) -> bool:
         """Whether it learned a classifier."""
@@ -83,6 +92,11 @@ class Run:
     def predictions(self) -> Path:
         """The table of what a classifier says of the samples that it learned from."""
         return self.path / "predictions.csv"
+
+    @property
+    def masks(self) -> Path:
+        """The folder of the masks that a model of pixels makes of the pictures that it learned from."""
+        return self.path / "masks"
 
     @property
     def report(self) -> Path:

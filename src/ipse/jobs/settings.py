@@ -32,7 +32,7 @@ from ipse.transforms import viewer
 Functions = dict[str, Callable[[Tensor], float] | None]
 
 ROLES = {"pretrain": "method", "selftrain": "selftrain method", "distill": "distill method"}
-FEWEST = 20  # labels that are worth holding out unasked
+FEWEST, MASKS = 20, 2  # labels, and pictures with masks, that are worth holding out unasked
 
 
 def settle(
@@ -69,8 +69,15 @@ def settle(
         )
     lesson = {} if job == "pretrain" else _lesson(words, data, method, teacher)
     samples = lessons(data, {**lesson, "seed": words["seed"]})
+    if samples.masks is not None and not (job == "selftrain" and getattr(method, "by_pixel", False)):
+        role = ROLES["selftrain"]
+        able = [key for key, paper in papers.everything().items() if paper.role == role and papers.load(key, role).by_pixel]
+        raise UserError(
+            f"the labels are masks, and {words['method']} learns nothing from those: ipse selftrain can, with {', '.join(able)}"
+        )
     encoder = source["encoder"]
     usual = method.usual_encoder or models.usual(modality, transformer=method.transformer or method.needs_tokens)
+    usual = usual if samples.masks is None else "unet"
     encoder = usual if encoder == "auto" else encoder
     options = method.encoder_options if encoder == usual else {}
     if source["from"]:
@@ -168,6 +175,11 @@ def held_out(data: Data, config: Mapping[str, Any]) -> Samples:
     return data.train.subset(_aside(data, config))
 
 
+def fewest(samples: Samples) -> int:
+    """How many labels are enough to judge and to calibrate by: a mask has many."""
+    return FEWEST if samples.masks is None else MASKS
+
+
 def _aside(data: Data, config: Mapping[str, Any]) -> Ints:
     if not config.get("holdout"):
         return np.zeros(0, np.int64)
@@ -191,7 +203,8 @@ def build(config: Mapping[str, Any], samples: Samples, teacher: Teacher | None =
             raise UserError(
                 f"{config['method']} hides tokens, and encoder {config['encoder']!r} has none: take {models.usual(form['modality'], transformer=True)}"
             )
-        model = encoder if job == "pretrain" else models.Classifier(encoder, config["classes"])
+        kind = models.Classifier if samples.masks is None else models.Segmenter
+        model = encoder if job == "pretrain" else kind(encoder, config["classes"])
         asks = job == "distill" and method.needs_teacher
         taught_by = [(teacher or teacher_named(config["teacher"])).model] if asks else []
         built: Method = method(model, *taught_by, **settings)
@@ -289,14 +302,14 @@ def _lesson(words: Mapping[str, Any], data: Data, method: type[Any], teacher: Te
         raise UserError(
             f"{words['method']} learns from labels, and {data.name} has {none}: give --labels FILE.csv with the columns path,label"
         )
-    if teacher is None and len(np.unique(y)) == 1:
+    if teacher is None and data.train.masks is None and len(np.unique(y)) == 1:
         raise UserError(
             f"all {len(y)} labels are {data.classes[y[0]]!r}: there is nothing to tell apart; label another class too"
         )
     share = words["holdout"]
     if share is None:
         share = 0.1 if data.test is not None and data.test.labelled else 0.2
-        share = share if share * len(y) >= FEWEST else 0.0
+        share = share if share * len(y) >= fewest(data.train) else 0.0
     lesson = {"classes": list(data.classes), "holdout": share}
     if teacher is None:
         return lesson

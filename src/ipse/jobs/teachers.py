@@ -40,7 +40,7 @@ def teacher(of: Any) -> Teacher:
     if isinstance(of, nn.Module):
         return Teacher(models.Frozen(of), tuple(map(str, getattr(of, "classes", ()))), getattr(of, "form", None))
     if isinstance(of, Run) or (isinstance(of, (str, os.PathLike)) and (Path(of).exists() or len(Path(of).parts) > 1)):
-        classifier = Run.open(of).classifier
+        classifier = Run.open(of).naming_samples("distill")
         return Teacher(models.Frozen(classifier), classifier.classes, classifier.form, str(of))
     if not isinstance(of, str):
         raise UserError(f"the teacher must be a run's folder, a timm model name or a torch module, not {type(of).__name__}")

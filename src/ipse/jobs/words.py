@@ -29,7 +29,8 @@ Views = Annotated[Sequence[str] | Mapping[str, Any], "settings of the views, for
 Watch = Annotated[Sequence[str], "numbers to take on the way, for example rankme,knn"]
 Labels = Annotated[
     str | Path | None,
-    "FILE.csv with the columns path,label, FILE.csv:COLUMN, or a COLUMN of the data's own table; most may be empty",
+    "FILE.csv with the columns path,label, FILE.csv:COLUMN, or a COLUMN of the data's own table; most may be empty; "
+    "for classes of pixels a FOLDER of masks, called like the pictures",
 ]
 Holdout = Annotated[
     float | None,

@@ -17,7 +17,7 @@ from ipse.losses.precision import full_precision
 def labelled(scores: Tensor, label: Tensor, chosen: Tensor, smoothing: float = 0.0) -> Tensor:
     """The mean cross-entropy of the chosen samples with their labels: L = mean over chosen b of -log p_b[label_b].
 
-    `chosen`: bool (B,); the labels of the others do not count. smoothing: the share of a label that goes to all classes alike.
+    `chosen`: bool (B,) or (B, ...); the labels of the others do not count. smoothing: the share of a label that goes to all classes alike.
 
     >>> scores = torch.tensor([[0.0, 0.0], [50.0, 0.0]])
     >>> round(labelled(scores, torch.tensor([1, -1]), torch.tensor([True, False])).item(), 4)
@@ -47,7 +47,7 @@ def confident_consistency(weak: Tensor, strong: Tensor, chosen: Tensor, threshol
         q = softmax(weak), without gradient        L = mean over chosen of  1[max q >= threshold] CE(argmax q, strong)
 
     The mean is over all chosen samples and their places, not over the sure ones alone. `weak`, `strong`: scores of two views of
-    the same geometry. `chosen`: bool (B,).
+    the same geometry. `chosen`: bool (B,) or (B, ...).
 
     Sohn et al., NeurIPS 2020, arXiv:2001.07685
 
@@ -84,5 +84,5 @@ def sharpened_consistency(
 
 
 def _spread(chosen: Tensor, each: Tensor) -> Tensor:
-    """Which places count, of the samples that do."""
-    return chosen.view(-1, *[1] * (each.ndim - 1)).expand_as(each)
+    """Which places count: of the samples that do, (B,), or said of each place, (B, ...)."""
+    return chosen if chosen.shape == each.shape else chosen.view(-1, *[1] * (each.ndim - 1)).expand_as(each)

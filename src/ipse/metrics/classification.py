@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from ipse.data import Samples
 from ipse.errors import UserError
+from ipse.metrics.segmentation import mean_iou
 from ipse.transforms import viewer
+from ipse.transforms.places import shown, squeezed
 
 BINS = 15
 
@@ -29,6 +31,36 @@ def scores(model: nn.Module, samples: Samples, *, batch_size: int = 512) -> Tens
         parts.append(model(eye.original(raw).x).float().cpu())
     model.train(training)
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def judged(model: nn.Module, samples: Samples, *, most: int = 1 << 22, batch_size: int = 64) -> tuple[Tensor, Tensor]:
+    """What a classifier makes of every sample and the class it has: (N, K) and (N,). Where masks name pixels, of these: (P, K) and (P,).
+
+    Pixels are those of the whole pictures at the size the model sees, `most` of them at most, evenly spread; their class is -1 where there is none.
+    """
+    if samples.masks is None:
+        return scores(model, samples), torch.as_tensor(samples.y)
+    size = samples.form["size"]
+    step = max(1, -(-len(samples) * size * size // most))
+    found, y = [], []
+    for _, view, known in pixels(model, samples, batch_size=batch_size):
+        found.append(view.movedim(1, -1).flatten(0, 2)[::step])
+        y.append(known.flatten()[::step])
+    return torch.cat(found), torch.cat(y)
+
+
+@torch.no_grad()
+def pixels(model: nn.Module, samples: Samples, *, batch_size: int = 64) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Pictures in pieces, all of each squeezed into a square: their places (b,), the scores (b, K, S, S) and the classes (b, S, S) of the pixels."""
+    training = model.training
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    model.eval()
+    eye = viewer(samples.form)
+    for index in torch.arange(len(samples)).split(batch_size):
+        view = eye.original(squeezed(raw := {name: value.to(device) for name, value in samples.read(index).items()}))
+        yield index, model(view.x).float().cpu(), shown(raw["mask"], view).cpu()
+    model.train(training)
 
 
 def accuracy(scores: Tensor, y: Tensor) -> float:
@@ -135,9 +167,19 @@ def confusion(scores: Tensor, y: Tensor) -> Tensor:
     return torch.bincount(y * k + scores.argmax(-1), minlength=k * k).view(k, k)
 
 
+def mean_overlap(scores: Tensor, y: Tensor) -> float:
+    """The intersection over union of what is called a class and what is one, averaged over the classes that either has; scores (N, K), y (N,).
+
+    Of pixels this is the mean IoU of a data set.
+    """
+    scores, y = _known(scores, y)
+    return mean_iou(y[None], scores.argmax(-1)[None], scores.shape[1]).item()
+
+
 MEASURES: dict[str, Callable[[Tensor, Tensor], float]] = {
     "accuracy": accuracy,
     "balanced-accuracy": balanced_accuracy,
+    "mean-iou": mean_overlap,
     "calibration-error": expected_calibration_error,
     "negative-log-likelihood": negative_log_likelihood,
 }

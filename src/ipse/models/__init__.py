@@ -9,6 +9,7 @@ from ipse.models.frozen import Frozen
 from ipse.models.heads import mlp, prototypes
 from ipse.models.norm import BatchNorm, synchronised
 from ipse.models.regressor import Regressor
+from ipse.models.segmenter import Segmenter
 
 __all__ = [
     "EMA",
@@ -17,6 +18,7 @@ __all__ = [
     "Encoder",
     "Frozen",
     "Regressor",
+    "Segmenter",
     "create",
     "frozen_copy",
     "known",

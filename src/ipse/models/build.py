@@ -16,6 +16,7 @@ from ipse.models.patch_transformer import PatchTransformer
 from ipse.models.recurrent import MelGRU, WaveLSTM
 from ipse.models.speech import MelConv, MelTransformer, WaveTransformer
 from ipse.models.tabular import FTTransformer, TableMLP
+from ipse.models.unet_encoder import UNetEncoder
 from ipse.models.vit import SmallViT
 
 
@@ -28,6 +29,7 @@ _OWN = {
     "small_conv": _Own("image", SmallConv),
     "small_vit": _Own("image", SmallViT),
     "tiny_vit": _Own("image", partial(SmallViT, width=96, depth=4, heads=3)),
+    "unet": _Own("image", UNetEncoder),
     "mel_conv": _Own("audio", MelConv),
     "mel_transformer": _Own("audio", MelTransformer),
     "mel_gru": _Own("audio", MelGRU),

@@ -16,6 +16,7 @@ from ipse.models.build import create
 from ipse.models.classifier import Classifier
 from ipse.models.encoder import Encoder
 from ipse.models.regressor import Regressor
+from ipse.models.segmenter import Segmenter
 
 
 def save(encoder: Encoder, folder: Path) -> None:
@@ -30,12 +31,13 @@ def save(encoder: Encoder, folder: Path) -> None:
 
 
 def save_classifier(model: Classifier, folder: Path) -> None:
-    """Writes the encoder and, beside it, head.safetensors, which names the classes; each whole or not at all. A `Regressor` too."""
+    """Writes the encoder and, beside it, head.safetensors, which names the classes; each whole or not at all. A `Regressor` or `Segmenter` too."""
     save(model.encoder, folder)
     weights = folder / "head.safetensors"
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}
     tensors["temperature"] = model.temperature.detach().cpu()
-    about = {"classes": json.dumps(model.classes)}  # one entry: of several the order in the file would change from time to time
+    kind = "pixels" if isinstance(model, Segmenter) else "classes"
+    about = {kind: json.dumps(model.classes)}  # one entry: of several the order in the file would change from time to time
     write_tensors(tensors, temporary := weights.with_suffix(".part"), about)
     temporary.replace(weights)
     if model.rotation is not None:
@@ -43,7 +45,7 @@ def save_classifier(model: Classifier, folder: Path) -> None:
 
 
 def load_classifier(folder: Path) -> Classifier:
-    """Opens the classifier of a run folder, or its regressor, in evaluation mode; raises UserError where there is none or it is damaged."""
+    """Opens the classifier of a run folder, its regressor or its segmenter, in evaluation mode; raises UserError where there is none or it is damaged."""
     encoder, path = load(folder), folder / "head.safetensors"
     if not path.exists():
         raise UserError(
@@ -51,9 +53,10 @@ def load_classifier(folder: Path) -> Classifier:
         )
     try:
         with safe_open(path, framework="pt") as file:
-            classes = json.loads(file.metadata()["classes"])
+            about = file.metadata()
+            classes = json.loads(about["pixels" if "pixels" in about else "classes"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-        kind = Regressor if len(tensors["weight"]) < len(classes) else Classifier
+        kind = Segmenter if "pixels" in about else Regressor if len(tensors["weight"]) < len(classes) else Classifier
         with torch.random.fork_rng(devices=[]):
             model = kind(encoder, classes)
         model.temperature.copy_(tensors.pop("temperature"))

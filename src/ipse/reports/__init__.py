@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ipse.reports.masked import Masked
 from ipse.reports.page import Measure, Report, Table, write
 from ipse.reports.portraits import Portraits, portray
 from ipse.reports.verdicts import Verdicts
 
-__all__ = ["Measure", "Portraits", "Report", "Table", "Verdicts", "portray", "write"]
+__all__ = ["Masked", "Measure", "Portraits", "Report", "Table", "Verdicts", "portray", "write"]

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from ipse.reports import figures
+from ipse.reports.masked import Masked
 from ipse.reports.portraits import LARGE, Portraits
 from ipse.reports.sounds import mime
 from ipse.reports.sprite import sprite
@@ -107,8 +108,9 @@ class Report:
     `portraits` (N): what samples look like; `labels` (N,): -1 for none; `neighbours`: the rows asked for (Q,), their nearest
     (Q, K) and the similarities (Q, K); `spectrum` (D,): the eigenvalues of the embeddings' covariance, in any order and scale;
     `importances`: the columns of a table and how far the embeddings move when they are shuffled, as shares, and `unmeasured`
-    more columns; `verdicts`: how a classifier did; `skipped`: names and reasons. Without points, neighbours and spectrum it is
-    not about embeddings, and says nothing of them.
+    more columns; `verdicts`: how a classifier did; `masked`: pictures with their masks, and `colours` of the classes in these,
+    as CSS; `skipped`: names and reasons. Without points, neighbours and spectrum it is not about embeddings, and says nothing
+    of them.
     """
 
     title: str
@@ -128,6 +130,8 @@ class Report:
     importances: Sequence[tuple[str, float]] = ()
     unmeasured: int = 0
     verdicts: Verdicts | None = None
+    masked: Sequence[Masked] = ()
+    colours: Sequence[tuple[str, str]] = ()
     skipped: Sequence[tuple[str, str]] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from ipse.distributed import rank, world_size
 from ipse.errors import UserError
 from ipse.training.method import Batch, Method
 from ipse.transforms import Sees, View, Viewer
+from ipse.transforms.places import same_part, shown, squeezed
 
 Read = tuple[Tensor, list[Tensor], list[Raw]]
 
@@ -24,6 +26,8 @@ class Feed:
     """Batches of views as a function of the step: an endless stream of epochs, each in its own random order, cut into batches of `batch_size`.
 
     Every process makes the views of its own part of the batch; which samples and which views those are depends on (seed, step, position) alone.
+    Where masks name pixels and the method wants labels, `Batch.y` holds those of the pixels of the first look, and the other looks show the
+    same part of the picture.
     Raises UserError when a method that compares groups gets data without them, or fewer than a batch takes, and when a method
     that wants labels gets data without any.
     """
@@ -120,9 +124,10 @@ class Feed:
 
     @torch.no_grad()
     def everything(self, most: int = 256) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every sample once, in order and as it is: pieces of their indices (b,) and of x (b, ...)."""
+        """Every sample once, in order and as it is, where masks name its pixels all of it: pieces of their indices (b,) and of x (b, ...)."""
         for index in torch.arange(len(self.samples)).split(most):
-            yield index.to(self.device), self.viewer.original(self._moved(self.samples.read(index))).x
+            raw = self._moved(self.samples.read(index))
+            yield index.to(self.device), self.viewer.original(raw if self.samples.masks is None else squeezed(raw)).x
 
     def _read(self, step: int) -> list[Read]:
         n = self.sees.batches
@@ -143,6 +148,8 @@ class Feed:
         position, index = (t.to(self.device) for t in (position, indices[0]))
         views = [self._view(i, raws[i % len(raws)], position) for i in range(len(self.sees.looks))]
         y = self.y[indices[0]].to(self.device)
+        if self._by_pixel:
+            y = torch.where((y >= 0)[:, None, None], shown(raws[0]["mask"], views[0]), -1)
         return Batch(views, index, position, self.seed, step, steps, y)
 
     def _moved(self, raw: Raw) -> Raw:
@@ -152,4 +159,11 @@ class Feed:
 
     @torch.no_grad()
     def _view(self, i: int, raw: Raw, position: Tensor) -> View:
-        return self.viewer.view(raw, self.sees.looks[i], randomness.key(self.seed, "view", i), position)
+        look = self.sees.looks[i]
+        if self._by_pixel and i > 0:
+            look = replace(look, changes={**look.changes, **same_part(self.viewer.policy_of(self.sees.looks[0]))})
+        return self.viewer.view(raw, look, randomness.key(self.seed, "view", 0 if self._by_pixel else i), position)
+
+    @property
+    def _by_pixel(self) -> bool:
+        return self.samples.masks is not None and self.sees.labelled is not None

@@ -21,7 +21,8 @@ class Batch:
     """What a method gets at one step: the looks it asked for, at b samples.
 
     views: one `View` per look. index: (b,) which samples of the data these are. position: (b,) their places in the endless stream of all batches.
-    step, steps: where the run is. y: (b,) their labels, -1 where there is none; what pre-trains does not look at them.
+    step, steps: where the run is. y: (b,) their labels, -1 where there is none, or those of the pixels of the first view, (b, S, S), where
+    masks name them; what pre-trains does not look at them.
     more: the further batches of this step, where `Sees.batches` asks for several.
     """
 
@@ -149,6 +150,8 @@ class Taught(Method):
 
     needs_labels: ClassVar[bool] = False
     """Whether one that has a teacher cannot do without labels."""
+    by_pixel: ClassVar[bool] = False
+    """Whether it can learn from masks: scores are then (B, K, S, S), and labels (B, S, S)."""
     needs_teacher: ClassVar[bool] = True
     """Whether one of distillation has a teacher; the others are their own."""
 

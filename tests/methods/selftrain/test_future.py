@@ -166,18 +166,19 @@ def test_virtually_restores_an_optimizer_that_had_not_begun() -> None:
 def test_a_patch_comes_from_the_neighbour_and_its_share_is_counted(shape: tuple[int, ...], modality: str) -> None:
     x = torch.arange(4.0).view(-1, *[1] * (len(shape) - 1)).expand(shape)
     batch = batch_of(x, torch.zeros(4, dtype=torch.int64))
-    mixed, partner, share = patched(x, batch, torch.tensor([1.0, 1.0, 1.0, 0.0]), modality)
+    mixed, partner, share, piece = patched(x, batch, torch.tensor([1.0, 1.0, 1.0, 0.0]), modality)
     assert partner.tolist() == [1, 0, 3, 2]
     assert share[3] == 0
     assert (share[:3] > 0).any()
     expected = (1 - share) * torch.arange(4.0) + share * partner
     torch.testing.assert_close(mixed.flatten(1).mean(1), expected)
+    torch.testing.assert_close(piece.float().flatten(1).mean(1), share)
 
 
 def test_a_sample_whose_neighbour_is_elsewhere_stays_as_it_is() -> None:
     x = torch.arange(3.0)[:, None].expand(3, 10)
     batch = batch_of(x, torch.zeros(3, dtype=torch.int64))
-    mixed, partner, share = patched(x, batch, torch.ones(3), "table")
+    mixed, partner, share, _ = patched(x, batch, torch.ones(3), "table")
     assert partner.tolist() == [1, 0, 2]
     assert share[2] == 0
     assert torch.equal(mixed[2], x[2])

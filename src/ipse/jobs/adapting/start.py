@@ -54,7 +54,7 @@ def open_model(of: Any) -> Model:
         return Model(of, tuple(map(str, getattr(of, "classes", ()))), getattr(of, "form", None), type(of).__name__)
     if isinstance(of, (Run, os.PathLike)) or (isinstance(of, str) and (Path(of).exists() or len(Path(of).parts) > 1)):
         run = Run.open(of)
-        classifier = run.classifier
+        classifier = run.naming_samples("adapt")
         if isinstance(classifier, models.Regressor):
             raise UserError(f"{of} predicts numbers, and what adapts here are classifiers")
         return Model(classifier, classifier.classes, classifier.form, str(of), run)

@@ -26,6 +26,7 @@ class FixMatch(Taught):
     """
 
     sees = WeakStrong(labelled=1 / 8)
+    by_pixel = True
     recipe = Recipe("sgd", lr=0.015, weight_decay=5e-4, warmup=0.0)
     terms = ("task", "consistency")
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from ipse.errors import UserError
@@ -38,12 +39,14 @@ class FutureSelfTraining(Taught):
     keep: which of the two is kept in the end.
     Taking back includes the optimizer's moments and the statistics of the norms; the authors' code leaves those as the virtual steps
     made them, and moves the teacher of "wide" by the real student too. An iteration costs ahead + 1 times that of the mean teacher.
-    Of segmentation, where q is had for each pixel, this is the case of one place per sample.
+    Where labels are masks, a picture's pseudo-labels count by the share of its pixels that are sure, all of them alike, and a pixel
+    has the label of the picture that it comes from.
 
     Du, Shen, Wang, Fei, Li, Wu, Zhao, Fu, Liu, NeurIPS 2022, arXiv:2209.06993
     """
 
     sees = WeakStrong(labelled=1 / 2)
+    by_pixel = True
     recipe = Recipe(lr=1e-3, weight_decay=0.01)
 
     def __init__(
@@ -73,15 +76,18 @@ class FutureSelfTraining(Taught):
         has = batch.y >= 0
         guess, confidence = pseudo_labels(self.teacher(weak))
         label = torch.where(has, batch.y, guess)
-        trust = torch.where(has, 1.0, (confidence >= self.threshold).float())
-        x = torch.where(has.view(-1, *[1] * (weak.ndim - 1)), weak, strong)
-        x, partner, share = patched(x, batch, torch.where(has, 0.0, self.cutmix), self.model.form["modality"])
+        sure = (confidence >= self.threshold).float()
+        sure = sure if has.ndim == 1 else sure.mean((1, 2), keepdim=True).expand_as(sure)
+        trust = torch.where(has, 1.0, sure)
+        given = has.view(len(has), -1).any(1)
+        x = torch.where(given.view(-1, *[1] * (weak.ndim - 1)), weak, strong)
+        x, partner, share, piece = patched(x, batch, torch.where(given, 0.0, self.cutmix), self.model.form["modality"])
         scores = self.model(x).float()
-        log_p = scores.log_softmax(1)
-        each = -sum(
-            part * trust[of] * log_p.gather(1, label[of][:, None])[:, 0]
-            for part, of in ((1 - share, torch.arange(len(x), device=x.device)), (share, partner))
+        own, other = (
+            F.cross_entropy(scores, label[of], reduction="none") * trust[of]
+            for of in (torch.arange(len(x), device=x.device), partner)
         )
+        each = (1 - share) * own + share * other if has.ndim == 1 else torch.where(piece, other, own)
         task, consistency = mean_where(each, has), mean_where(each, ~has)
         terms = {"task": task, "consistency": consistency, "sure": mean_where(trust, ~has)}
         return Step(task + self.weight * consistency, logits=scores, terms=terms)

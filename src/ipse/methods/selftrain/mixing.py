@@ -8,12 +8,12 @@ from torch import Tensor
 from ipse.training import Batch
 
 
-def patched(x: Tensor, batch: Batch, chance: Tensor, modality: str) -> tuple[Tensor, Tensor, Tensor]:
+def patched(x: Tensor, batch: Batch, chance: Tensor, modality: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Pastes into some samples a piece of their neighbour in the stream: CutMix.
 
     The piece is a box of a picture, a span of a recording or a series, or some columns of a row; its size is uniform. x: (b, ...);
-    chance: (b,), how likely each is to get one. Gives the samples, the place of each one's neighbour in the batch, int64 (b,), and the
-    share of it that is now the neighbour's, (b,).
+    chance: (b,), how likely each is to get one. Gives the samples, the place of each one's neighbour in the batch, int64 (b,), the
+    share of it that is now the neighbour's, (b,), and where that is: bool (b, H, W) of pictures, (b, T) or (b, D) of others.
 
     Yun et al., ICCV 2019, arXiv:1905.04899
     """
@@ -28,7 +28,7 @@ def patched(x: Tensor, batch: Batch, chance: Tensor, modality: str) -> tuple[Ten
         piece = spans[0] if axes == 1 else spans[0][:, :, None] & spans[1][:, None, :]
     share = piece.float().flatten(1).mean(1)
     wide = piece.view(len(x), *[1] * (x.ndim - piece.ndim), *piece.shape[1:])
-    return torch.where(wide, x[partner], x), partner, share
+    return torch.where(wide, x[partner], x), partner, share, piece
 
 
 def _neighbours(position: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from ipse.data import Samples
 from ipse.errors import UserError
 from ipse.losses.means import mean_where
 from ipse.losses.pseudo_labels import labelled
-from ipse.methods.selftrain.rounds import InRounds, predicted
+from ipse.methods.selftrain.rounds import InRounds, looked_at, no_labels, remembered
 from ipse.models import Classifier
 from ipse.training import Batch, Recipe, Step
 from ipse.training.method import Data
@@ -31,6 +31,7 @@ class PlainSelfTraining(InRounds):
     """
 
     sees = Weak(labelled=1.0)
+    by_pixel = True
     recipe = Recipe(lr=1e-3, weight_decay=0.01)
     rounds = 2
     pseudo: Tensor
@@ -43,7 +44,7 @@ class PlainSelfTraining(InRounds):
 
     def prepare(self, samples: Samples) -> None:
         super().prepare(samples)
-        self.register_buffer("pseudo", torch.full_like(self.given, -1))
+        self.register_buffer("pseudo", no_labels(samples))
         self.labels.masked_fill_(self._students, -2)
         if self.apart and not (self.labels >= 0).any():
             raise UserError(f"apart={self.apart} of {int((self.given >= 0).sum())} label(s) leaves the teacher none")
@@ -52,7 +53,7 @@ class PlainSelfTraining(InRounds):
         return (self.sees if self.round == 0 else Weak(labelled=self.labelled)), self.labels
 
     def relabel(self, round: int, data: Data) -> None:
-        self.pseudo.copy_(predicted(self.model, data).argmax(1))
+        self.pseudo.copy_(looked_at(data, self.model, then=lambda scores: scores.argmax(1)))
         self.labels.copy_(torch.where(self._students | (self.apart == 0), self.given, -1))
 
     def loss(self, batch: Batch) -> Step:
@@ -60,13 +61,12 @@ class PlainSelfTraining(InRounds):
         scores, has = self.model(x), batch.y >= 0
         if self.round == 0:
             return Step(labelled(scores, batch.y, has), logits=scores)
-        pseudo, true = (
-            F.cross_entropy(scores.float(), y, reduction="none") for y in (self.pseudo[batch.index], batch.y.clamp_min(0))
-        )
+        both = remembered(self.pseudo, batch), batch.y.clamp_min(0)
+        pseudo, true = (F.cross_entropy(scores.float(), y, reduction="none") for y in both)
         return Step(self.compared(pseudo, true, has, self.done(batch)), logits=scores)
 
     def compared(self, pseudo: Tensor, true: Tensor, has: Tensor, done: float) -> Tensor:
-        """The student's loss from those of each sample with its pseudo-label and with its label, where it has one; all (b,)."""
+        """The student's loss from those of each sample with its pseudo-label and with its label, where it has one; all (b,), or of pixels (b, S, S)."""
         return mean_where(torch.where(has, true, pseudo))
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,7 @@ from ipse.models import Classifier
 from ipse.training import Batch, Taught
 from ipse.training.method import Data
 from ipse.transforms import Sees
+from ipse.transforms.places import shown
 
 
 class InRounds(Taught):
@@ -48,11 +51,32 @@ class InRounds(Taught):
         return min(1.0, (batch.step + 1) / max(batch.steps, 1) * self.rounds - int(self.round))
 
 
-@torch.no_grad()
+def no_labels(samples: Samples) -> Tensor:
+    """A label of -1 for every sample, int64 (N,), or where masks name pixels for every pixel of the views, int16 (N, S, S)."""
+    if samples.masks is None:
+        return torch.full((len(samples),), -1)
+    size = samples.form["size"]
+    return torch.full((len(samples), size, size), -1, dtype=torch.int16)
+
+
+def remembered(labels: Tensor, batch: Batch) -> Tensor:
+    """The labels of the samples of a batch, int64 (b,), of those of all, (N,); of pixels, (N, S, S), as the first view shows them."""
+    own = labels[batch.index]
+    return own if own.ndim == 1 else shown(own, batch.views[0])
+
+
 def predicted(model: nn.Module, data: Data) -> Tensor:
     """What a model makes of every sample as it is: (N, ...) float32, on the CPU."""
-    training = model.training
-    model.eval()
-    every = torch.cat([model(x).float().cpu() for _, x in data.everything()])
-    model.train(training)
+    return looked_at(data, model, then=lambda scores: scores)
+
+
+@torch.no_grad()
+def looked_at(data: Data, *models: nn.Module, then: Callable[..., Tensor]) -> Tensor:
+    """What becomes of the scores (b, K, ...) that models give every sample as it is, piece by piece: `then` of them, (N, ...), on the CPU."""
+    training = [model.training for model in models]
+    for model in models:
+        model.eval()
+    every = torch.cat([then(*(model(x).float().cpu() for model in models)) for _, x in data.everything()])
+    for model, before in zip(models, training, strict=True):
+        model.train(before)
     return every

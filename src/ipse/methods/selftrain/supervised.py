@@ -17,6 +17,7 @@ class Supervised(Taught):
     """
 
     sees = Weak(labelled=1.0)
+    by_pixel = True
     recipe = Recipe(lr=1e-3, weight_decay=0.01)
 
     def __init__(self, model: Classifier, *, smoothing: float = 0.0):

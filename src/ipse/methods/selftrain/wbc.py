@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ipse.data import Samples
 from ipse.losses.pseudo_labels import confident_consistency, labelled
 from ipse.methods.selftrain.policies import surest
-from ipse.methods.selftrain.rounds import InRounds, predicted
+from ipse.methods.selftrain.rounds import InRounds, looked_at, no_labels, remembered
 from ipse.metrics.segmentation import mean_iou
 from ipse.models import Classifier, frozen_copy
 from ipse.training import Batch, Recipe, Step
@@ -32,13 +32,15 @@ class SelfTrainingFixMatch(InRounds):
     three stages are ST++ (Yang et al., CVPR 2022, arXiv:2106.05095). Every student starts where the teacher did. early: adds L_fm to the
     teacher's loss too, which the authors saw lower the accuracy of the labelled stage.
 
-    The paper segments cells; here a sample is one place with a class, so that the IoU is 1 or 0, and among samples
-    that are equally stable those go first whose probabilities moved least. At which stages L_fm is added is reconstructed.
+    The paper segments cells, as is done here where labels are masks: all means are then over pixels. Where a sample has one class
+    the IoU is 1 or 0, and among samples that are equally stable those go first whose probabilities moved least. At which
+    stages L_fm is added is reconstructed.
 
     Luu, Le, Nguyen, Nguyen, Nguyen, Dinh, 2024, arXiv:2401.07278
     """
 
     sees = WeakStrong(labelled=1 / 2)
+    by_pixel = True
     recipe = Recipe(lr=1e-3, weight_decay=0.01)
     pseudo: Tensor
 
@@ -60,7 +62,7 @@ class SelfTrainingFixMatch(InRounds):
 
     def prepare(self, samples: Samples) -> None:
         super().prepare(samples)
-        self.register_buffer("pseudo", torch.full_like(self.given, -1))
+        self.register_buffer("pseudo", no_labels(samples))
 
     def lesson(self) -> tuple[Sees, Tensor | None]:
         alone = self.round == 0 and not self.early
@@ -71,7 +73,7 @@ class SelfTrainingFixMatch(InRounds):
         has = batch.y >= 0
         seen, hard = self.model(torch.cat([weak, strong])).chunk(2)
         task = labelled(seen, batch.y, has)
-        pseudo = labelled(hard, self.pseudo[batch.index], ~has) if self.round > 0 else seen.new_zeros(())
+        pseudo = labelled(hard, remembered(self.pseudo, batch), ~has) if self.round > 0 else seen.new_zeros(())
         both = self.consistency * confident_consistency(seen, hard, ~has, self.threshold)
         return Step(task + pseudo + both, logits=seen, terms={"task": task, "pseudo": pseudo, "consistency": both})
 
@@ -84,13 +86,12 @@ class SelfTrainingFixMatch(InRounds):
                 copy.load_state_dict(self.model.state_dict())
 
     def relabel(self, round: int, data: Data) -> None:
-        scores = predicted(self.model, data)
-        self.pseudo.copy_(scores.argmax(1))
+        self.pseudo.copy_(looked_at(data, self.model, then=lambda scores: scores.argmax(1)))
         self.labels.copy_(self.given)
         if round == self.rounds - 1:
             return
         bare = (self.given < 0).cpu()
-        stable = stability(scores, [predicted(copy, data) for copy in self.kept])
+        stable = looked_at(data, self.model, *self.kept, then=lambda last, *earlier: stability(last, earlier))
         left_out = bare.clone()
         left_out[bare.nonzero()[:, 0][surest(stable[bare], self.reliable)]] = False
         self.labels.masked_fill_(left_out.to(self.labels.device), -2)
