@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from ipse.reports import Measure, Portraits, Report, Table, portray, write
+from ipse.reports import Masked, Measure, Portraits, Report, Table, portray, write
 from ipse.reports.embedding_map import neighbours
 from ipse.reports.portraits import LARGE, SMALL
 from ipse.reports.sounds import BUDGET
@@ -220,7 +220,8 @@ def test_what_embeddings_lack_is_said(report, tmp_path):
 def test_tables_and_measures_without_a_better(tmp_path):
     table = Table("Along <the> stream", ("part", "error"), [("<b>fog", "3 %"), ("jpeg", "")])
     measures = [Measure("changed", 0.3, "Share.", None), Measure("cka", 0.2, "Likeness.", None, aim="as before is best")]
-    page = Report("Stream", measures=measures, tables=[table], history=[{"step": 3, "event": "stopped"}], steps="answer")
+    history = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}, {"step": 3, "event": "stopped"}]
+    page = Report("Stream", measures=measures, tables=[table], history=history, steps="answer")
     dom = render(write(page, tmp_path / "report.html"), tmp_path)
     assert attributes(dom) == {"ready": "true"}
     assert "better" not in dom.split("<main>")[1].split("<script")[0]
@@ -228,6 +229,22 @@ def test_tables_and_measures_without_a_better(tmp_path):
     assert "Along &lt;the&gt; stream" in dom
     assert "&lt;b&gt;fog" in dom
     assert "answer 3" in dom
+    assert re.search('text-anchor="end"[^>]*>answer</text>', dom)
+
+
+@browser
+def test_masks_stand_beside_their_pictures(tmp_path):
+    grey, colour = np.zeros((6, 5, 1), np.uint8), np.zeros((4, 4, 3), np.uint8)
+    masked = [Masked("<b>one", grey, colour, colour, 0.8125), Masked("two", colour, colour, colour, float("nan"))]
+    page = Report("Cells", masked=masked, colours=[("<i>cell", "rgb(1,2,3)")])
+    dom = render(write(page, tmp_path / "report.html"), tmp_path)
+    assert attributes(dom) == {"ready": "true"}
+    section = dom.split('id="masks"')[1].split("</section>")[0]
+    assert section.count("data:image/png;base64,") == 6
+    assert "&lt;b&gt;one" in section
+    assert "&lt;i&gt;cell" in section
+    assert 'fill="rgb(1,2,3)"' in section
+    assert section.count("of the pixels right") == 1
 
 
 def test_the_page_loads_nothing_and_runs_only_its_own_script(report, tmp_path):

@@ -19,6 +19,7 @@ KINDS: dict[str, tuple[Callable[[Tensor, torch.Generator], Tensor], float]] = { 
     "correlated": (lambda x, g: noise.correlated_gaussian(x, 0.1, g), 0.01),
     "poisson": (lambda x, g: noise.poisson(x, 0.05, g), 0.025),
     "gamma": (lambda x, g: noise.gamma(x, 5.0, g), 0.05),
+    "binomial": (lambda x, g: noise.binomial(x, 20, g), 0.0125),
     "log-rayleigh": (lambda x, g: noise.log_rayleigh(x, 0.1, g), 0.01),
 }
 

@@ -13,10 +13,13 @@ from ipse.transforms.recorrupt import (
     additive_split,
     beta_draws,
     binomial_draws,
+    binomial_split,
     gamma_split,
     gaussian_split,
+    hypergeometric_draws,
     log_rayleigh_draws,
     poisson_split,
+    taken_of,
 )
 
 N, X = (1, 1, 600, 600), 0.7
@@ -46,10 +49,18 @@ def log_rayleigh(x: Tensor, alpha: float) -> tuple[Tensor, Split]:
     return y, additive_split(y, log_rayleigh_draws(y.shape, 0.2, alpha, chance(1)), alpha)
 
 
+def binomial(x: Tensor, alpha: float) -> tuple[Tensor, Split]:
+    y = noise.binomial(x, 20, chance())
+    uniform = torch.rand(y.shape, dtype=torch.float64, generator=chance(1))
+    w = hypergeometric_draws(20 * y, 20, taken_of(20, alpha), uniform)
+    return y, binomial_split(y, w, 20, alpha)
+
+
 FAMILIES: dict[str, Callable[[Tensor, float], tuple[Tensor, Split]]] = {
     "gaussian": gaussian,
     "poisson": poisson,
     "gamma": gamma,
+    "binomial": binomial,
     "log-rayleigh": log_rayleigh,
 }
 each = pytest.mark.parametrize("family", FAMILIES)
@@ -78,7 +89,7 @@ def test_the_error_of_y2_has_no_mean_given_y1(family: str) -> None:
 
 @each
 def test_the_loss_is_the_supervised_one_and_a_constant(family: str) -> None:
-    x = torch.rand(N, dtype=torch.float64, generator=chance(3)) + 0.3
+    x = torch.rand(N, dtype=torch.float64, generator=chance(3)) * 0.7 + 0.3
     _, (first, second) = FAMILIES[family](x, 0.3)
 
     def apart(f: Callable[[Tensor], Tensor]) -> float:
@@ -123,6 +134,26 @@ def test_binomial_draws_are_the_inverse_of_the_distribution() -> None:
     counts = binomial_draws(torch.full((100_000,), 50_000.0), 0.15, torch.rand(100_000, generator=chance()))
     assert counts.mean().item() == pytest.approx(7500, rel=1e-3)
     assert counts.double().var().item() == pytest.approx(6375, rel=0.02)
+
+
+def test_hypergeometric_draws_are_the_inverse_of_the_distribution() -> None:
+    from scipy.stats import hypergeom
+
+    uniform = torch.linspace(0.0005, 0.9995, 1000, dtype=torch.float64)
+    for trials, z, taken in ((20, 7, 3), (20, 0, 3), (20, 20, 3), (2, 1, 1), (60, 55, 30), (400, 90, 120)):
+        counts = hypergeometric_draws(torch.full_like(uniform, z), trials, torch.tensor(float(taken)), uniform)
+        assert counts.tolist() == hypergeom.ppf(uniform.numpy(), trials, z, taken).tolist()
+    uniform = torch.rand(100_000, generator=chance())
+    counts = hypergeometric_draws(torch.full((100_000,), 40_000.0), 100_000, torch.tensor(20_000.0), uniform)
+    assert counts.mean().item() == pytest.approx(8000, rel=1e-3)
+    assert counts.double().var().item() == pytest.approx(20_000 * 0.4 * 0.6 * 0.8, rel=0.02)
+
+
+def test_the_binomial_split_by_hand() -> None:
+    assert taken_of(10, 0.15).item() == 2
+    assert taken_of(2, 0.99).item() == 1
+    first, second = binomial_split(torch.tensor(0.5), torch.tensor(2.0), 10, 0.2)
+    assert (first.item(), second.item()) == (3 / 8, 1.0)
 
 
 def test_small_beta_shapes_do_not_underflow() -> None:

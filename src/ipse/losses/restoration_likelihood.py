@@ -34,7 +34,7 @@ def recorrupted(prediction: Tensor, second: Tensor) -> Tensor:
         L = mean (f(y1) - y2)^2,    E[L] = E mean (f(y1) - x)^2 + E mean (y2 - x)^2
 
     `prediction`: f(y1); `second`: y2; (B, C, H, W). Valid for halves whose errors are uncorrelated given y1, as `ipse.transforms.recorrupt` makes
-    them of Gaussian, Poisson, Gamma and log-Rayleigh noise of a known level, independent between pixels.
+    them of Gaussian, Poisson, Gamma, binomial and log-Rayleigh noise of a known level, independent between pixels.
 
     Monroy, Bacca & Tachella, CVPR 2025, arXiv:2412.04648
 
@@ -47,14 +47,16 @@ def recorrupted(prediction: Tensor, second: Tensor) -> Tensor:
 
 @full_precision
 def recorrupted_likelihood(
-    prediction: Tensor, second: Tensor, family: Literal["gaussian", "poisson", "gamma"], floor: float = 1e-3
+    prediction: Tensor, second: Tensor, family: Literal["gaussian", "poisson", "gamma", "binomial"], floor: float = 1e-3
 ) -> Tensor:
     """How unlikely the second half of a split is under the prediction from the first, per unit of what the noise level is.
 
         Gaussian: (y2 - f)^2 / 2        Poisson: f - y2 log f        Gamma: y2 / f + log f
+        Binomial: -y2 log f - (1 - y2) log (1 - f)
 
-    These are the negative log-likelihoods up to a constant and the factors alpha / sigma^2, alpha / gain and alpha looks.
-    `prediction`: f(y1), raised to `floor` where it must be positive; `second`: y2; (B, C, H, W). Valid for the noise that it is called after.
+    These are the negative log-likelihoods up to a constant and the factors alpha / sigma^2, alpha / gain, alpha looks and the
+    trials of y2. `prediction`: f(y1), raised to `floor` where it must be positive, and lowered to 1 - `floor` where it must be
+    below 1; `second`: y2; (B, C, H, W). Valid for the noise that it is called after.
 
     Monroy, Bacca & Tachella, CVPR 2025, arXiv:2412.04648
 
@@ -65,4 +67,7 @@ def recorrupted_likelihood(
     if family == "gaussian":
         return (second - prediction).square().mean() / 2
     f = prediction.clamp_min(floor)
+    if family == "binomial":
+        f = f.clamp_max(1 - floor)
+        return -(second * f.log() + (1 - second) * (1 - f).log()).mean()
     return (f - second * f.log() if family == "poisson" else second / f + f.log()).mean()

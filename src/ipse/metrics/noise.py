@@ -66,6 +66,28 @@ def poisson_gain(parts: Iterable[Tensor]) -> float:
 
 
 @torch.no_grad()
+def binomial_trials(parts: Iterable[Tensor]) -> float:
+    """The number of trials of binomial noise, y = z / trials, of the variance x (1 - x) / trials, in a picture in [0, 1] given in parts (..., H, W).
+
+        1 / trials = v / (1 + v / 4),   v = (median |d| / sqrt(m (1 - m)) / 0.6745)^2,   d and m as for `poisson_gain`
+
+    Where a block has one brightness, the mean of m (1 - m) is x (1 - x) (1 - 1 / (4 trials)). At least 2.
+
+    >>> chance = torch.Generator().manual_seed(0)
+    >>> x = torch.linspace(0.1, 0.9, 256).expand(3, 256, 256)
+    >>> round(binomial_trials([torch.binomial(torch.full_like(x, 40), x, generator=chance) / 40]), -1)
+    40.0
+    """
+
+    def scaled(x: Tensor) -> Tensor:
+        m = _block_means(x)
+        return x / (m * (1 - m)).clamp_min(1e-6).sqrt()
+
+    v = gaussian_sigma(map(scaled, parts)) ** 2
+    return max(float(round(1 / v + 0.25)), 2.0) if v > 0 else float("inf")
+
+
+@torch.no_grad()
 def gamma_looks(parts: Iterable[Tensor]) -> float:
     """The number of looks of Gamma noise, of the variance x^2 / looks, in a picture given in parts (..., H, W).
 

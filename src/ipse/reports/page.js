@@ -181,7 +181,7 @@ function drawCurves() {
   const steps = data.clock.map(row => row[0]);
   const at = step => {
     const row = steps.length ? data.clock[nearest(steps, step)] : null;
-    return `step ${step.toLocaleString("en")}${row && row[1] != null ? `, epoch ${format(row[1], 3)}` : ""}`;
+    return `${data.axis} ${step.toLocaleString("en")}${row && row[1] != null ? `, epoch ${format(row[1], 3)}` : ""}`;
   };
   const events = data.events.map((event, i) => ({ ...event, number: i + 1 })).filter(event => event.step != null);
   const shown = [];
@@ -190,7 +190,7 @@ function drawCurves() {
     const figure = html("figure", { class: "chart" });
     host.append(figure);
     const inside = events.filter(event => event.step >= series.x[0] && event.step <= series.x.at(-1));
-    shown.push(chart(figure, { ...series, events: inside, at }, moved));
+    shown.push(chart(figure, { ...series, events: inside, at, axis: data.axis }, moved));
   }
 }
 

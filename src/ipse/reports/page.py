@@ -186,6 +186,7 @@ def _data(report: Report) -> dict[str, Any]:
     legend, entries = figures.groups(labels, report.classes)
     return {
         "total": total,
+        "axis": report.steps.split()[-1],
         "curves": figures.curves(report.history),
         "clock": figures.clock(report.history),
         "events": figures.events(report.history),

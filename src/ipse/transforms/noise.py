@@ -30,6 +30,11 @@ def poisson(x: Tensor, gain: float, chance: torch.Generator) -> Tensor:
     return gain * torch.poisson(x / gain, generator=chance)
 
 
+def binomial(x: Tensor, trials: float, chance: torch.Generator) -> Tensor:
+    """y = z / trials with z ~ Binomial(trials, x): frames of one bit, so many of them, averaged. x is in [0, 1]."""
+    return torch.binomial(torch.full_like(x, trials), x, generator=chance) / trials
+
+
 def gamma(x: Tensor, looks: float, chance: torch.Generator) -> Tensor:
     """Speckle of an intensity averaged over so many looks: mean x, variance x^2 / looks."""
     shape = torch.full(x.shape, looks, dtype=torch.float64, device=x.device)

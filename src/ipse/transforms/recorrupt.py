@@ -44,6 +44,22 @@ def gamma_split(y: Tensor, w: Tensor, alpha: float) -> Split:
     return Split(y * (1 - w) / (1 - alpha), y * w / alpha)
 
 
+def binomial_split(y: Tensor, w: Tensor, trials: float | Tensor, alpha: float) -> Split:
+    """Of y = z / trials, z ~ Binomial(trials, x): of the trials `taken` are drawn without looking, and w of these had succeeded.
+
+    y1 = (z - w) / (trials - taken),  y2 = w / taken,  w ~ Hypergeometric(trials, z, taken),  taken = `taken_of(trials, alpha)`
+    """
+    taken = taken_of(trials, alpha).to(y)
+    z = y * trials
+    return Split((z - w) / (trials - taken), w / taken)
+
+
+def taken_of(trials: float | Tensor, alpha: float) -> Tensor:
+    """Of at least two trials a share of about alpha, but whole ones, and neither none nor all."""
+    trials = torch.as_tensor(trials, dtype=torch.float64)
+    return torch.minimum((alpha * trials).round().clamp_min(1), trials - 1)
+
+
 def additive_split(y: Tensor, w: Tensor, alpha: float) -> Split:
     """Of y = x + e with any e that can be divided without end: y1 = y + tau w, y2 = y - w / tau, tau^2 = alpha / (1 - alpha).
 
@@ -72,6 +88,32 @@ def binomial_draws(z: Tensor, alpha: float, uniform: Tensor) -> Tensor:
         total, count = total + mass, count + above
     normal = z * alpha + (z * alpha * (1 - alpha)).sqrt() * torch.special.ndtri(u.clamp(1e-12, 1 - 1e-12))
     return torch.where(many, normal.round().clamp_min(0).minimum(z), count).to(uniform.dtype)
+
+
+def hypergeometric_draws(z: Tensor, trials: float | Tensor, taken: Tensor, uniform: Tensor, many: int = 500) -> Tensor:
+    """How many of the `taken` trials had succeeded when z of all had, of uniform numbers in [0, 1), by inversion.
+
+    z: counts, rounded to whole ones and to 0 .. trials. Where more than `many` are taken, the normal distribution stands in.
+    """
+    u, n = uniform.double(), torch.as_tensor(trials, dtype=torch.float64)
+    z = torch.minimum(z.double().round().clamp_min(0), n)
+
+    def ways(of: Tensor, some: Tensor | float) -> Tensor:
+        some = torch.as_tensor(some, dtype=torch.float64)
+        return torch.lgamma(of + 1) - torch.lgamma(some + 1) - torch.lgamma(of - some + 1)
+
+    count, total = torch.zeros_like(z), torch.zeros_like(z)
+    for k in range(min(int(taken.max()), many)):
+        possible = (z >= k) & (n - z >= taken - k) & (taken >= k)
+        some, others = torch.where(possible, z, k), torch.where(possible, n - z, (taken - k).clamp_min(0))
+        mass = (ways(some, k) + ways(others, (taken - k).clamp_min(0)) - ways(n, taken)).exp()
+        total = total + torch.where(possible, mass, 0.0)
+        count = count + (u >= total)
+    mean = taken * z / n
+    spread = (mean * (1 - z / n) * (n - taken) / (n - 1).clamp_min(1)).clamp_min(0).sqrt()
+    normal = (mean + spread * torch.special.ndtri(u.clamp(1e-12, 1 - 1e-12))).round()
+    found = torch.where(taken > many, normal, count)
+    return torch.minimum(torch.maximum(found, (z - (n - taken)).clamp_min(0)), torch.minimum(z, taken)).to(uniform.dtype)
 
 
 def beta_draws(shape: Sequence[int], looks: float | Tensor, alpha: float, chance: torch.Generator) -> Tensor:

@@ -16,6 +16,7 @@ NOISES = {
     "gaussian": (noise.gaussian, 0.1),
     "poisson": (noise.poisson, 0.05),
     "gamma": (noise.gamma, 6.0),
+    "binomial": (noise.binomial, 12),
     "log-rayleigh": (noise.log_rayleigh, 0.1),
 }
 each = pytest.mark.parametrize("kind", NOISES)
@@ -35,7 +36,7 @@ def noisy(kind: str, x: Tensor) -> Tensor:
 def test_the_level_is_found(kind: str) -> None:
     y = noisy(kind, clean(256))
     assert small(kind).survey([Tile(y)]) == pytest.approx(NOISES[kind][1], rel=0.12)
-    assert small(kind, level=0.3).survey([Tile(y)]) == 0.3
+    assert small(kind, level=3.0).survey([Tile(y)]) == 3.0
 
 
 @each
@@ -47,7 +48,7 @@ def test_learns_to_take_noise_away(kind: str) -> None:
     assert psnr(method.restore(y), x) > psnr(y, x) + 2
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "poisson", "gamma"])
+@pytest.mark.parametrize("kind", ["gaussian", "poisson", "gamma", "binomial"])
 def test_learns_by_likelihood(kind: str) -> None:
     x = clean()
     y = noisy(kind, x)
@@ -108,6 +109,8 @@ def test_pictures_without_noise_stay_finite() -> None:
         ({"kind": "salt"}, "noise is one of gaussian"),
         ({"level": -1.0}, "level must be more than 0"),
         ({"alpha": 1.0}, "alpha is between"),
+        ({"kind": "binomial", "level": 1.0}, "whole number of trials, at least 2, not 1"),
+        ({"kind": "binomial", "level": 2.5}, "whole number of trials"),
         ({"samples": 0}, "samples"),
         ({"kind": "log-rayleigh", "loss": "likelihood"}, "loss=mse"),
     ],

@@ -14,16 +14,22 @@ from ipse.errors import UserError
 from ipse.losses.restoration_likelihood import recorrupted, recorrupted_likelihood
 from ipse.methods.restore import Restorer, Tile
 from ipse.methods.restore.lazy import Lazy
-from ipse.metrics.noise import gamma_looks, gaussian_sigma, poisson_gain
+from ipse.metrics.noise import binomial_trials, gamma_looks, gaussian_sigma, poisson_gain
 from ipse.models.unet import DnCNN, UNet, from_zero
 from ipse.training import Player, patches
 from ipse.transforms import recorrupt as draws
 from ipse.transforms.recorrupt import Split
 
-Family = Literal["gaussian", "poisson", "gamma", "log-rayleigh"]
+Family = Literal["gaussian", "poisson", "gamma", "binomial", "log-rayleigh"]
 
 _PERIOD = 64  # of the numbers by which a picture is split again: so they are the same for a pixel in whatever tile it is
-_ESTIMATES = {"gaussian": gaussian_sigma, "poisson": poisson_gain, "gamma": gamma_looks, "log-rayleigh": gaussian_sigma}
+_ESTIMATES = {
+    "gaussian": gaussian_sigma,
+    "poisson": poisson_gain,
+    "gamma": gamma_looks,
+    "binomial": binomial_trials,
+    "log-rayleigh": gaussian_sigma,
+}
 
 
 class GeneralizedR2R(Restorer):
@@ -32,7 +38,8 @@ class GeneralizedR2R(Restorer):
         (1 - alpha) y1 + alpha y2 = y,   L = mean (f(y1) - y2)^2,   restored = mean of f(y1) over `samples` new splits of y
 
     noise: gaussian (level: standard deviation sigma), poisson (gain: y is a whole multiple of it, of variance gain x), gamma (looks: of
-    variance x^2 / looks) or log-rayleigh (standard deviation), in units where white is 1. Without a level it is estimated from each
+    variance x^2 / looks), binomial (trials: the mean of so many frames of one bit, at least 2) or log-rayleigh (standard deviation), in
+    units where white is 1. Without a level it is estimated from each
     picture. alpha: small leaves y1 near y and y2 very noisy. loss: the squared error, or the negative log-likelihood of y2.
 
     Log-Rayleigh noise is split with all its cumulants, not the first few: see `ipse.transforms.recorrupt`. Reconstructed: the net and how
@@ -41,7 +48,7 @@ class GeneralizedR2R(Restorer):
     Monroy, Bacca & Tachella, CVPR 2025, arXiv:2412.04648
     """
 
-    noise = "Gaussian, Poisson, Gamma or log-Rayleigh noise of known or estimated level, independent between pixels"
+    noise = "Gaussian, Poisson, Gamma, binomial or log-Rayleigh noise of known or estimated level, independent between pixels"
     fits = "all"
     later = ("samples",)
     steps = 2000
@@ -67,6 +74,10 @@ class GeneralizedR2R(Restorer):
             raise UserError(f"generalized-r2r: noise is one of {', '.join(_ESTIMATES)}, not {noise!r}")
         if level is not None and not level > 0:
             raise UserError(f"generalized-r2r: level must be more than 0, not {level:g}")
+        if noise == "binomial" and level is not None and (level < 2 or level != round(level)):
+            raise UserError(
+                f"generalized-r2r: of binomial noise the level is a whole number of trials, at least 2, not {level:g}"
+            )
         if not 0 < alpha < 1:
             raise UserError(f"generalized-r2r: alpha is between 0 and 1, not {alpha:g}")
         if samples < 1:
@@ -118,10 +129,10 @@ class GeneralizedR2R(Restorer):
         return corrected
 
     def draws(self, shape: tuple[int, ...], level: float | Tensor, chance: torch.Generator) -> Tensor:
-        """What makes a split of y, of a shape (B, C, H, W), random; of uniform numbers for Poisson noise, which knows y besides."""
+        """What makes a split of y, of a shape (B, C, H, W), random; of uniform numbers for counts, which know y besides."""
         if self.family == "gaussian":
             return torch.randn(shape, generator=chance)
-        if self.family == "poisson":
+        if self.family in ("poisson", "binomial"):
             return torch.rand(shape, generator=chance)
         if self.family == "gamma":
             return draws.beta_draws(shape, level, self.alpha, chance).float()
@@ -134,6 +145,9 @@ class GeneralizedR2R(Restorer):
             return draws.gaussian_split(y, w, level, self.alpha)
         if self.family == "poisson":
             return draws.poisson_split(y, draws.binomial_draws(y / level, self.alpha, w), level, self.alpha)
+        if self.family == "binomial":
+            taken = draws.taken_of(level, self.alpha).to(y)
+            return draws.binomial_split(y, draws.hypergeometric_draws(y * level, level, taken, w), level, self.alpha)
         if self.family == "gamma":
             return draws.gamma_split(y, w, self.alpha)
         return draws.additive_split(y, w, self.alpha)
