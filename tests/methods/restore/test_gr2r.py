@@ -16,7 +16,7 @@ NOISES = {
     "gaussian": (noise.gaussian, 0.1),
     "poisson": (noise.poisson, 0.05),
     "gamma": (noise.gamma, 6.0),
-    "binomial": (noise.binomial, 12),
+    "binomial": (noise.binomial, 16),
     "log-rayleigh": (noise.log_rayleigh, 0.1),
 }
 each = pytest.mark.parametrize("kind", NOISES)
@@ -37,6 +37,13 @@ def test_the_level_is_found(kind: str) -> None:
     y = noisy(kind, clean(256))
     assert small(kind).survey([Tile(y)]) == pytest.approx(NOISES[kind][1], rel=0.12)
     assert small(kind, level=3.0).survey([Tile(y)]) == 3.0
+
+
+@pytest.mark.parametrize("trials", [2, 7, 30, 100, 300])
+def test_trials_are_counted_from_values_of_eight_bits(trials: int) -> None:
+    y = noise.binomial(clean(256), trials, torch.Generator().manual_seed(0))
+    found = small("binomial").survey([Tile((255 * y).round() / 255)])
+    assert found == pytest.approx(trials, rel=0.2 if trials > 128 else 1e-9)
 
 
 @each
