@@ -250,11 +250,14 @@ def test_references_by_name(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     save("in/b.png")
     save("true/a.jpg")
     Image.new("RGB", (3, 3)).save("true/b.png")
-    ipse.restore("in", reference="true", **QUICK)
+    ipse.restore("in", reference="true", **(QUICK | {"quiet": False}))
     facts = {r["name"]: r["measures"]["before"] for r in json.loads(Path("restored/restored.json").read_text())["restored"]}
     assert facts["a.png"]["PSNR"] > 25
     assert "PSNR" not in facts["b.png"]
-    assert "b.png is 80 x 60 in 3 channels, its reference 3 x 3 in 3 channels: not measured" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "b.png is 80 x 60 in 3 channels, its reference 3 x 3 in 3 channels: not measured" in said
+    assert re.search(r"a\.png: .* s; PSNR [\d.]+ to [\d.]+ dB, SSIM 0\.\d+ to 0\.\d+", said)
+    assert said.count("PSNR") == 1
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,16 @@ class Record:
 
     @property
     def line(self) -> str:
-        return f"{self.name}: {self.label}{f' ({self.why})' if self.why else ''}; {self.trained}{self.seconds:.1f} s"
+        return f"{self.name}: {self.label}{f' ({self.why})' if self.why else ''}; {self.trained}{self.seconds:.1f} s{self.gain}"
+
+    @property
+    def gain(self) -> str:
+        """Where the photo as it should be was given: how near it the file was, and is."""
+        before, after = (self.measures.get(label, {}) for label in ("before", self.label))
+        if "PSNR" not in before or "PSNR" not in after:
+            return ""
+        psnr, ssim = ((before[name], after[name]) for name in ("PSNR", "SSIM"))
+        return f"; PSNR {psnr[0]:.1f} to {psnr[1]:.1f} dB, SSIM {ssim[0]:.3f} to {ssim[1]:.3f}"
 
 
 def close(done: Sequence[Record], skipped: Sequence[tuple[str, str]], folder: Path, command: str) -> Path:
