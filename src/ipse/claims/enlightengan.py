@@ -18,14 +18,19 @@ _STEPS = 200
 CLAIM = Claim(
     statement="Learning from unpaired photos, keeping the photo's own features brings dark photos nearer to the originals than the discriminators alone.",
     setting=(
-        "CIFAR-10 at 32 x 32: 200 photos darkened (gamma 2 to 4, gain 0.3, noise), 200 others as they are, 50 darkened ones to test; generator of 12 "
-        "channels and 3 scales, 200 steps of 8 photos at lr 5e-4 (5,000 in the long run)"
+        "CIFAR-10 at 32 x 32: 200 photos darkened (gamma 2 to 4, gain 0.3, noise), 200 others as they are, 50 darkened ones to test; "
+        "generator of 12 channels and 3 scales, 200 steps of 8 photos (5,000 in the long run), at lr 5e-4, without the features at 2e-3"
     ),
     measure="PSNR to the original",
     unit="dB",
     seeds=3,
     long_seeds=5,
-    tried="One learning rate, 5e-4 for both arms instead of the published 1e-4, which is for 100 times as many steps.",
+    tried=(
+        "On seed 100, 200 steps at lr 2e-4, 5e-4, 1e-3, 2e-3: EnlightenGAN 10.3, 11.2, 10.2, 9.6 dB, without the features 9.1, 10.0, 12.4, "
+        "12.7 dB; each arm has its best. 600 steps: 10.7 dB at 5e-4, 12.5 without at 1e-3. As it is 7.5 dB. By hand more is to be had: a gamma that "
+        "gives the mean brightness of the others 14.8 dB, a gain that does 13.8, stretching the contrast 13.4, equalising the histogram 13.3, "
+        "adaptively 13.2. With the batch's statistics at test time 11.0 and 13.3 dB. Published: 1e-4 for 200 epochs of 900 photos."
+    ),
 )
 
 
@@ -43,8 +48,8 @@ def run(seed: int, long: bool) -> dict[str, float]:
         _write(folder / "normal", normal)
         _write(folder / "test", test)
 
-        def restored(**settings: Any) -> list[Pixels]:
-            small = {"width": 12, "depth": 3, "judges": 16, "size": 32, "crop": 16, "batch": 8, "lr": 5e-4, "feature_width": 8}
+        def restored(lr: float = 5e-4, **settings: Any) -> list[Pixels]:
+            small = {"width": 12, "depth": 3, "judges": 16, "size": 32, "crop": 16, "batch": 8, "lr": lr, "feature_width": 8}
             paths = ipse.restore(
                 [folder / "test"],
                 method="enlightengan",
@@ -58,12 +63,13 @@ def run(seed: int, long: bool) -> dict[str, float]:
             )
             return [np.load(p) for p in sorted(paths)]
 
-        ours, alone, flat = restored(), restored(sfp=0.0), restored(attention=False)
+        ours, alone, flat = restored(), restored(lr=2e-3, sfp=0.0), restored(attention=False)
     return {
         "EnlightenGAN": _psnr(ours, truth),
         "without the features": _psnr(alone, truth),
         "without attention": _psnr(flat, truth),
         "dark": _psnr(test, truth),
+        "gamma to the mean of the others": _psnr([_brightened(x, float(np.mean(normal)) / 255) for x in test], truth),
         "gamma 0.45": _psnr([((x / 255) ** 0.45 * 255).astype(np.uint8) for x in test], truth),
         "brightness, EnlightenGAN": float(np.mean(ours)) / 255,
         "brightness, originals": float(np.mean(truth)) / 255,
@@ -73,6 +79,14 @@ def run(seed: int, long: bool) -> dict[str, float]:
 def _darkened(x: Pixels, chance: np.random.Generator) -> Pixels:
     y = 0.3 * (x / 255) ** chance.uniform(2, 4) + 0.01 * chance.normal(size=x.shape)
     pixels: Pixels = (y.clip(0, 1) * 255).round().astype(np.uint8)
+    return pixels
+
+
+def _brightened(x: Pixels, mean: float) -> Pixels:
+    """By the power, of a hundred, that brings a photo nearest to a mean."""
+    powers = np.linspace(0.01, 1, 100)
+    power = powers[np.argmin([abs(np.mean((x / 255) ** g) - mean) for g in powers])]
+    pixels: Pixels = ((x / 255) ** power * 255).round().astype(np.uint8)
     return pixels
 
 

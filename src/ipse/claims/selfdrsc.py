@@ -26,8 +26,8 @@ CLAIM = Claim(
         "and 18.4 of the picture. Before that, windows of any texture: plain sky hides the motion, and the mean (43.5 dB) was better than "
         "ours (38.2). On another draw, 300 steps without distances of features gave 22.7 dB at 1e-3 beside 22.6 of the mean, and at 3e-3 "
         "all was lost (6.2 dB). The loss is not at fault: on true frames it is 0.04, on the mean 0.16. Nor is the net: shown the truth for "
-        "200 steps, it reached 24.8 dB. As long as its frames are alike, the flow between them is nothing, and so few steps do not leave "
-        "that. Published: 1e-4 for 600,000 steps. Moving both pictures to half of the time by the flow that the loss estimates, with "
+        "200 steps, it reached 24.8 dB. Perhaps the flow between frames stays nothing as long as these are alike. "
+        "Published: 1e-4 for 600,000 steps. Moving both pictures to half of the time by the flow that the loss estimates, with "
         "nothing learned, gave 31.5 dB on that draw: it is shown beside, as the paper does not have it."
     ),
 )
