@@ -23,7 +23,8 @@ CLAIM = Claim(
         "amplitude, which is what is measured, 20.2 dB at 3e-3; with new speckle at every step, as a simulation could give it, 20.3 dB. "
         "On the second draw, at 3e-3: merlin 19.4 dB (19.9 at 6e-3, which it takes), the same loss 21.0 dB, the squared error 21.8 dB. "
         "So the squared error is the tested baseline, the harder one. A net that learns from one part at a time, as merlin does, but "
-        "from the truth reached 18.9 dB on the first draw; an earlier version of this claim tested that one. The blind-spot net has the loss of intensities, at masked pixels."
+        "from the truth reached 18.9 dB on the first draw; an earlier version of this claim tested that one. "
+        "The blind-spot net has the loss of intensities, at masked pixels."
     ),
 )
 
