@@ -151,10 +151,11 @@ def test_a_folder_that_cannot_be_entered(photos, monkeypatch):
             raise PermissionError(13, "Permission denied", os.fspath(path))
         return scan(path)
 
-    monkeypatch.setattr(os, "scandir", guarded)
-    assert [(s.name, s.reason) for s in open_data(root).skipped] == [("locked", "permission denied")]
-    with pytest.raises(UserError, match=r"cannot read the folder .*locked: permission denied"):
-        open_data(root / "locked")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", guarded)
+        assert [(s.name, s.reason) for s in open_data(root).skipped] == [("locked", "permission denied")]
+        with pytest.raises(UserError, match=r"cannot read the folder .*locked: permission denied"):
+            open_data(root / "locked")
 
 
 def test_names_that_are_no_text(photos, tmp_path):
