@@ -103,7 +103,7 @@ def hypergeometric_draws(z: Tensor, trials: float | Tensor, taken: Tensor, unifo
         return torch.lgamma(of + 1) - torch.lgamma(some + 1) - torch.lgamma(of - some + 1)
 
     count, total = torch.zeros_like(z), torch.zeros_like(z)
-    for k in range(min(int(taken.max()), many)):
+    for k in range(int(torch.where(taken > many, 0, taken).max())):
         possible = (z >= k) & (n - z >= taken - k) & (taken >= k)
         some, others = torch.where(possible, z, k), torch.where(possible, n - z, (taken - k).clamp_min(0))
         mass = (ways(some, k) + ways(others, (taken - k).clamp_min(0)) - ways(n, taken)).exp()
