@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -54,11 +53,6 @@ class Masks:
         return replace(self, pixels=table[self.pixels])
 
 
-class _Mask(NamedTuple):
-    values: Values
-    aspect: float
-
-
 def with_masks(folder: Path, parts: Sequence[Samples], skipped: list[Skipped]) -> tuple[tuple[str, ...], list[Samples], str]:
     """Parts of a data set with the masks of a folder in place of their labels, the classes, and a text that is the same for the same masks.
 
@@ -68,18 +62,18 @@ def with_masks(folder: Path, parts: Sequence[Samples], skipped: list[Skipped]) -
     0 if it has a mask and -1 if it has none.
 
     Masks that cannot be read, or are of another shape than their picture, are added to `skipped`. Raises UserError where nothing is left, for
-    mask(s) of unknown pictures and for data that is not of pictures.
+    masks of unknown pictures and for data that is not of pictures.
     """
     if not all(isinstance(part, Images) for part in parts):
         raise UserError(
             f"{folder} is a folder, of masks, and those are for pictures; for other data give a CSV: --labels FILE.csv"
         )
     files = _files(folder, parts, [item.name for item in skipped])
-    read: list[dict[int, _Mask]] = []
+    read: list[dict[int, Values]] = []
     with quiet():
         for part in parts:
             assert isinstance(part, Images)
-            own: dict[int, _Mask] = {}
+            own: dict[int, Values] = {}
             for i, name in enumerate(part.names):
                 path = files.get(_stem(name))
                 if path is None:
@@ -91,7 +85,7 @@ def with_masks(folder: Path, parts: Sequence[Samples], skipped: list[Skipped]) -
             read.append(own)
     if not any(read):
         raise UserError(f"no mask in {folder} can be used, the first: {skipped[-1].name}: {skipped[-1].reason}")
-    values = np.unique(np.concatenate([np.unique(mask.values) for mask in chain(*(own.values() for own in read))]))
+    values = np.unique(np.concatenate([np.unique(mask) for mask in chain(*(own.values() for own in read))]))
     known = _classes(folder, values[values >= 0])
     numbers = {value: i for i, value in enumerate(known)}
     done = [_masked(part, own, numbers) for part, own in zip(parts, read, strict=True)]
@@ -137,24 +131,24 @@ def _stem(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
-def _read(path: Path, aspect: float, size: tuple[int, int]) -> _Mask:
+def _read(path: Path, aspect: float, size: tuple[int, int]) -> Values:
     """The values of a mask at (height, width), of its pixels the nearest; -1 where it is transparent."""
     try:
         with path.open("rb") as file, opened(file) as image:
             image.load()
-            own = image.width / image.height
-            if abs(own - aspect) > 0.02 * aspect:
+            if abs(image.width / image.height - aspect) > 0.02 * aspect:
                 raise UnreadableError(f"{image.width} x {image.height} is of another shape than the picture")
             values = _values(image)
     except OSError as error:
         raise UnreadableError((error.strerror or str(error)).lower()) from error
     rows, columns = (((np.arange(n) + 0.5) * m / n).astype(np.int64) for n, m in zip(size, values.shape, strict=True))
-    return _Mask(values[rows][:, columns], own)
+    near: Values = values[rows][:, columns]
+    return near
 
 
 def _values(image: Image.Image) -> Values:
     """A number for every pixel: the grey value, the number in the palette, or the colour."""
-    if image.mode == "P" or image.mode in ("1", "L", "I", "I;16", "I;16B", "I;16L", "I;16N"):
+    if image.mode in ("P", "1", "L", "I", "I;16", "I;16B", "I;16L", "I;16N"):
         values = np.asarray(image).astype(np.int64)
     elif image.mode in ("LA", "RGB", "RGBA"):
         red, green, blue, alpha = (x.astype(np.int64) for x in np.moveaxis(np.asarray(image.convert("RGBA")), 2, 0))
@@ -199,14 +193,14 @@ def _classes(folder: Path, values: Values) -> dict[int, str]:
     return found
 
 
-def _masked(part: Samples, own: Mapping[int, _Mask], numbers: Mapping[int, int]) -> Samples:
+def _masked(part: Samples, own: Mapping[int, Values], numbers: Mapping[int, int]) -> Samples:
     assert isinstance(part, Images)
     pixels = np.full((len(own), part.height, part.width), -1, np.int16)
     place = np.full(len(part), -1, np.int64)
     for i, (row, mask) in enumerate(own.items()):
         place[row] = i
-        for value in np.unique(mask.values).tolist():
-            pixels[i][mask.values == value] = numbers.get(value, -1)
+        for value in np.unique(mask).tolist():
+            pixels[i][mask == value] = numbers.get(value, -1)
     return part.relabelled(np.where(place >= 0, 0, -1)).masked(Masks(pixels, place))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ipse.claims.harness.kit import judged
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -39,10 +41,7 @@ def cells(train: int, test: int, labelled: int, seed: int, side: int = 64) -> Da
 
 def overlap(run: Run, data: Data) -> float:
     """The mean intersection over union of the three classes in the test part."""
-    from ipse.jobs.evaluate import measure
-
-    model = run.classifier
-    return measure(model.encoder, data, ["mean-iou"], model=model)["mean-iou"]
+    return judged(run, data, "mean-iou")
 
 
 def _cell(chance: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:

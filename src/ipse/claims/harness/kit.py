@@ -114,10 +114,15 @@ def distilled(teacher: Any, data: Data, seed: int, *, options: Any = None, **wor
 
 def accuracy(run: Run, data: Data) -> float:
     """The share of the labelled samples of the test part whose class the run's classifier names."""
+    return judged(run, data, "accuracy")
+
+
+def judged(run: Run, data: Data, name: str) -> float:
+    """A measure of the run's classifier on the test part, by its name."""
     from ipse.jobs.evaluate import measure
 
     model = run.classifier
-    return measure(model.encoder, data, ["accuracy"], model=model)["accuracy"]
+    return measure(model.encoder, data, [name], model=model)[name]
 
 
 def _learned(job: Callable[..., Run], about: dict[str, Any], seed: int, words: dict[str, Any], options: Any) -> Run:

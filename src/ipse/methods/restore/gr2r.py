@@ -39,8 +39,8 @@ class GeneralizedR2R(Restorer):
 
     noise: gaussian (level: standard deviation sigma), poisson (gain: y is a whole multiple of it, of variance gain x), gamma (looks: of
     variance x^2 / looks), binomial (trials: the mean of so many frames of one bit, at least 2) or log-rayleigh (standard deviation), in
-    units where white is 1. Without a level it is estimated from each
-    picture. alpha: small leaves y1 near y and y2 very noisy. loss: the squared error, or the negative log-likelihood of y2.
+    units where white is 1. Without a level it is estimated from each picture. alpha: small leaves y1 near y and y2 very noisy. loss:
+    the squared error, or the negative log-likelihood of y2.
 
     Log-Rayleigh noise is split with all its cumulants, not the first few: see `ipse.transforms.recorrupt`. Reconstructed: the net and how
     it learns, U-Net with a residual and Adam with a cosine; alpha and samples are those of the authors' library.

@@ -86,12 +86,18 @@ class SelfTrainingFixMatch(InRounds):
                 copy.load_state_dict(self.model.state_dict())
 
     def relabel(self, round: int, data: Data) -> None:
-        self.pseudo.copy_(looked_at(data, self.model, then=lambda scores: scores.argmax(1)))
+        last_round, labels = round == self.rounds - 1, list[Tensor]()
+
+        def stable_and_named(last: Tensor, *earlier: Tensor) -> Tensor:
+            labels.append(last.argmax(1))
+            return stability(last, earlier)
+
+        stable = looked_at(data, self.model, *([] if last_round else self.kept), then=stable_and_named)
+        self.pseudo.copy_(torch.cat(labels))
         self.labels.copy_(self.given)
-        if round == self.rounds - 1:
+        if last_round:
             return
         bare = (self.given < 0).cpu()
-        stable = looked_at(data, self.model, *self.kept, then=lambda last, *earlier: stability(last, earlier))
         left_out = bare.clone()
         left_out[bare.nonzero()[:, 0][surest(stable[bare], self.reliable)]] = False
         self.labels.masked_fill_(left_out.to(self.labels.device), -2)
